@@ -1,0 +1,1 @@
+"""Wires everything: data sets, jobs, run folders and the command line."""

@@ -1,0 +1,1 @@
+"""Comparisons of detectors, one method a file."""
