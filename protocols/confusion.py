@@ -39,7 +39,7 @@ def confusion(labels: ArrayLike, scores: ArrayLike, threshold: float) -> Confusi
     Examples
     --------
     >>> confusion([0, 0, 0, 0, 1, 1, 1], [1, 2, 2, 3, 2, 3, 4], 2.5)
-    Confusion(tp=2, fp=1, fn=1, tn=2)
+    Confusion(tp=2, fp=1, fn=1, tn=3)
     """
     y, s = checked_scores(labels, scores)
     if math.isnan(threshold):
