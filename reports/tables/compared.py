@@ -1,0 +1,80 @@
+"""Comparisons of detectors, as a table and in words."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from protocols.results import Estimate
+from reports.data import ReportData
+from reports.names import metric_name, rule_name
+from reports.rounding import show, show_number, show_p
+from reports.table import Cell, Column, Table, value
+from reports.tables.honest import category_cell, category_column
+
+
+def comparisons(data: ReportData) -> Table:
+    """Return every stored comparison."""
+    columns = (*category_column(data), Column("metric", "Metric"), Column("threshold_rule", "Threshold rule"),
+               Column("detector_a", "A"), Column("detector_b", "B"), Column("difference", "A − B", "estimate"),
+               Column("p_adjusted", "p, adjusted"), Column("decision", "Decision", "long"), Column("test", "Test"),
+               Column("n_repeats", "Repeats", "number"))  # fmt: skip
+    rows: list[tuple[Cell, ...]] = []
+    for _, r in data.comparisons.iterrows():
+        rows.append((*category_cell(data, r["category"]), _metric(r), rule_name(r["threshold_rule"]),
+                     r["detector_a"], r["detector_b"], value(_difference(r, data.level), sign=True),
+                     show_p(_p(r)), r["decision"], r["test"], _count(r["n_repeats"])))  # fmt: skip
+    adjusted = sorted({a for a in data.comparisons["adjust"] if a})
+    how = f" Adjusted: {', '.join(_capital(a) for a in adjusted)}, over the pairs of a metric." if adjusted else ""
+    caption = ("Differences on identical repeats. The test allows for objects that occur in several repeats."
+               + how + " A difference not shown is not evidence that there is none.")  # fmt: skip
+    return Table("comparisons", "Comparisons", caption, columns, tuple(rows)).without_empty_columns()
+
+
+def sentences(data: ReportData) -> tuple[tuple[str, str], ...]:
+    """Return (decision, sentence) for every comparison."""
+    found = []
+    for _, r in data.comparisons.iterrows():
+        where = f"{r['category']}: " if len(data.categories) > 1 else ""
+        rule = f" at the {rule_name(r['threshold_rule'])} threshold" if r["threshold_rule"] else ""
+        a, b = r["detector_a"], r["detector_b"]
+        difference = _difference(r, data.level)
+        percent = show_number(100 * difference.level)
+        if math.isnan(difference.value):
+            reason = r["notes"] or "the test is undefined for these data"
+            text = f"{where}{a} and {b}, {_metric(r)}{rule}: not comparable ({reason})."
+        else:
+            shown = show(difference, sign=True)
+            p = show_p(_p(r))
+            p_text = "p undefined" if p == "undefined" else f"p {p if p.startswith('<') else '= ' + p}"
+            if r["adjust"] and not math.isnan(r["n_tests"]) and r["n_tests"] > 1:
+                p_text += f", {_capital(r['adjust'])} over {int(r['n_tests'])} comparisons"
+            interval = f", {percent} % interval {shown.interval.strip('[]').replace(', ', ' to ')}"
+            text = (f"{where}{a} minus {b}, {_metric(r)}{rule}: {shown.value}"
+                    f"{interval if not math.isnan(difference.low) else ''} ({p_text}).")  # fmt: skip
+        found.append((r["decision"] or "no decision", text))
+    return tuple(found)
+
+
+def _metric(row: pd.Series) -> str:
+    level = str(row["level_of_analysis"])
+    metric = str(row["metric"]).removeprefix(f"{level}_") if level else str(row["metric"])
+    return metric_name(metric, level)
+
+
+def _difference(row: pd.Series, level: float) -> Estimate:
+    stated = level if math.isnan(row["level"]) else float(row["level"])
+    return Estimate(float(row["difference"]), float(row["low"]), float(row["high"]), stated)
+
+
+def _p(row: pd.Series) -> float:
+    return float(row["p_value"] if math.isnan(row["p_adjusted"]) else row["p_adjusted"])
+
+
+def _count(x: float) -> int | None:
+    return None if math.isnan(x) else int(x)
+
+
+def _capital(text: str) -> str:
+    return {"bh": "Benjamini-Hochberg"}.get(text, text[:1].upper() + text[1:])
