@@ -1,0 +1,131 @@
+"""Draws of whole objects: one multiplicity vector a replicate, shared by all that is judged on these objects."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocols.units import Units
+
+MAX_REDRAWN = 0.05
+_GIVE_UP = 20  # draws per replicate after which the data are too few to resample
+
+Seed = int | np.random.SeedSequence | np.random.Generator
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Multiplicities of objects: ``weights[b, g]`` is how often replicate b drew object g.
+
+    There are more replicates than were asked for: those in which a metric is undefined are replaced by the
+    surplus, which is as large as the share of redraws that is tolerated.
+
+    Parameters
+    ----------
+    weights
+        Shape (n_drawn, n_objects).
+    index
+        Column of each object.
+    n_resamples
+        Replicates asked for.
+    n_objects
+        Number of good and of defective objects.
+    redrawn
+        Draws that lacked a class in some partition, as a share of all draws.
+    """
+
+    weights: NDArray[np.int64]  # (n_drawn, n_objects)
+    index: dict[object, int]
+    n_resamples: int
+    n_objects: tuple[int, int]
+    redrawn: float
+
+    def of(self, units: Units) -> NDArray[np.int64]:
+        """Return the multiplicities of the units, shape (n_drawn, n_units)."""
+        return self.weights[:, [self.index[name] for name in units.objects]]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to distrust about any interval from these draws."""
+        good, defective = self.n_objects
+        if min(good, defective) >= 5:
+            return ()
+        return (f"{defective} defective and {good} good objects: bootstrap intervals undercover below 5",)
+
+    def usable(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+        """Return the first ``n_resamples`` replicates that are defined, and the share of redraws it took."""
+        defined = np.flatnonzero(~np.isnan(values))[: self.n_resamples]
+        if defined.size == 0:
+            return values[:0], 1.0
+        tried = int(defined[-1]) + 1 if defined.size == self.n_resamples else values.size
+        share = 1 - defined.size / tried
+        return values[defined], 1 - (1 - share) * (1 - self.redrawn)
+
+
+def resample_objects(parts: Sequence[Units], *, n_resamples: int, seed: Seed, key: str) -> Resampling:
+    """Draw the objects of all parts with replacement, good and defective ones each to their own number.
+
+    Draws in which a part lacks a class are redrawn. The stream depends on the seed, the key and the objects.
+
+    Parameters
+    ----------
+    parts
+        Everything that will be judged with these draws; an object is defective if it has an anomalous unit in any.
+    n_resamples
+        Number of replicates.
+    seed
+        An int gives PCG64(SeedSequence([seed, crc32(key)])).
+    key
+        Name of what is estimated.
+    """
+    defective = sorted({name for part in parts for name in part.objects[part.labels == 1]})
+    good = sorted({name for part in parts for name in part.objects} - set(defective))
+    index = {name: column for column, name in enumerate(good + defective)}
+    rng = generator(seed, key)
+    needed = n_resamples + math.floor(MAX_REDRAWN * n_resamples)
+    present = _presence(parts, index)  # (2 * n_parts, n_objects)
+    kept: list[NDArray[np.int64]] = []
+    n_kept = n_drawn = 0
+    while n_kept < needed and n_drawn < _GIVE_UP * needed:
+        draws = np.hstack([_multiplicities(rng, len(good), needed), _multiplicities(rng, len(defective), needed)])
+        complete = np.ones(needed, bool)
+        for row in present:
+            complete &= draws[:, row].any(axis=1)
+        n_drawn += needed
+        kept.append(draws[complete])
+        n_kept += int(complete.sum())
+    weights = np.concatenate(kept)
+    return Resampling(weights[:needed], index, n_resamples, (len(good), len(defective)), 1 - n_kept / n_drawn)
+
+
+def generator(seed: Seed, key: str) -> np.random.Generator:
+    """Return the generator of a seed and a key."""
+    if isinstance(seed, np.random.Generator):
+        return seed
+    if isinstance(seed, np.random.SeedSequence):
+        return np.random.Generator(np.random.PCG64(seed))
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(key.encode())])))
+
+
+def _multiplicities(rng: np.random.Generator, n_objects: int, n_draws: int) -> NDArray[np.int64]:
+    """Return how often each of n objects is drawn in n draws, shape (n_draws, n_objects)."""
+    if n_objects == 0:
+        return np.zeros((n_draws, 0), np.int64)
+    drawn = rng.integers(n_objects, size=(n_draws, n_objects)) + n_objects * np.arange(n_draws)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=n_draws * n_objects)
+    return counts.reshape(n_draws, n_objects).astype(np.int64)
+
+
+def _presence(parts: Sequence[Units], index: dict[object, int]) -> list[NDArray[np.int64]]:
+    """Return, for each part and class, the columns of the objects that have it there."""
+    rows = {
+        tuple(sorted({index[name] for name in part.objects[part.labels == label]}))
+        for part in parts
+        for label in (0, 1)
+    }
+    return [np.array(row, np.int64) for row in sorted(rows)]
