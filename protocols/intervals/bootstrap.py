@@ -1,0 +1,271 @@
+"""The object bootstrap: whole objects are drawn, defective and good ones each to their own number."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from protocols.errors import InputError, UndefinedError
+from protocols.inputs import Seed, checked_fraction, checked_scores, doubts, object_index, one_class
+from protocols.intervals.bootstrap_limits import bca_limits, percentile_limits
+from protocols.intervals.clustered_delong import ONE_OBJECT, ClusteredAuroc
+from protocols.intervals.delong import INVERTED, perfect_bound
+from protocols.metrics import METRICS, blocks, resolve_metric, weighted_auroc, weighted_average_precision
+from protocols.results import Estimate, Status
+
+Metric = str | Callable[[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]], float]
+Replicator = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+
+METHODS = {"percentile": 2000, "bca": 5000, "studentised": 2000}  # with the default number of replicates
+MAX_REDRAWN = 0.05
+FEW = 5
+_GIVE_UP = 20
+_WEIGHTED = {"auroc": weighted_auroc, "average_precision": weighted_average_precision}
+
+
+def bootstrap_interval(labels: ArrayLike, scores: ArrayLike, *, metric: Metric = "auroc",
+                       objects: Iterable[Any] | None = None, method: str = "bca", n_resamples: int | None = None,
+                       level: float = 0.95, seed: Seed = 0) -> Estimate:  # fmt: skip
+    """Interval of any ranking metric by resampling objects.
+
+    Objects with an anomalous image (defective) and the others (good) are drawn separately, each to their own
+    number; all images of an object enter as often as it was drawn. A replicate in which the metric is undefined
+    is redrawn.
+
+    Parameters
+    ----------
+    labels, scores
+        Shape (n,).
+    metric
+        ``auroc``, ``average_precision``, or a callable ``(labels, scores, weights) -> float`` that respects whole
+        weights, shape (n,), and raises ``UndefinedError`` or returns NaN where it is undefined.
+    objects
+        Object ids, shape (n,). None: every image is its own object.
+    method
+        ``percentile``, ``bca``, or ``studentised`` (AUROC only: t statistics on the logit scale, standard errors of
+        Obuchowski).
+    n_resamples
+        Replicates; None = 5,000 for ``bca``, 2,000 otherwise.
+    level
+        Confidence level.
+    seed
+        An int gives ``PCG64(SeedSequence([seed, crc32(metric name)]))``; the numbers may differ between versions
+        of NumPy.
+
+    Returns
+    -------
+    Estimate
+        ``se`` is the standard deviation of the replicates. ``degenerate``: more than 5 % redraws, or replicates
+        that do not vary. ``undefined``: a class is missing or has fewer than two objects.
+
+    References
+    ----------
+    Efron & Tibshirani (1993), An Introduction to the Bootstrap. Field & Welsh (2007), Bootstrapping clustered data.
+
+    Examples
+    --------
+    >>> labels, scores = [1, 1, 0, 1, 0, 0, 0, 0], [0.9, 0.6, 0.5, 0.7, 0.8, 0.2, 0.3, 0.4]
+    >>> e = bootstrap_interval(labels, scores, objects=list("AAABBCCD"), method="percentile", n_resamples=200)
+    >>> round(e.value, 6), 0 < e.low < e.value < e.high <= 1, e.n_objects_anomalous
+    (0.866667, True, 2)
+    """
+    y, s = checked_scores(labels, scores)
+    checked_fraction(level, "level")
+    n_resamples = _checked_resamples(method, n_resamples)
+    name, weighted = _replicator(metric, y, s)
+    if method == "studentised" and name != "auroc":
+        raise InputError("method", method, f"percentile or bca for the metric {name}", "Studentising needs a formula "
+                         "for the standard error, which only the AUROC has here.")  # fmt: skip
+    ids, index = object_index(objects if objects is not None else range(len(y)), len(y))
+    clustered = ClusteredAuroc(y, s, index, len(ids))
+    n_anomalous = int(y.sum())
+    n_nominal = len(y) - n_anomalous
+    i01, i10 = clustered.n_objects_nominal, clustered.n_objects_anomalous
+    shown = f"object bootstrap, {'BCa' if method == 'bca' else method}, {n_resamples} resamples"
+
+    def finished(value: float, low: float, high: float, status: Status, notes: tuple[str, ...],
+                 se: float = math.nan) -> Estimate:  # fmt: skip
+        good, bad = (None, None) if objects is None else (i01, i10)
+        return Estimate(value, low, high, level, shown, status, n_nominal, n_anomalous, good, bad, notes, se)
+
+    if not n_anomalous or not n_nominal:
+        return finished(math.nan, math.nan, math.nan, "undefined", (one_class(name, n_nominal, n_anomalous),))
+    value = float(weighted(np.ones((1, len(y)), np.int64))[0])
+    if math.isnan(value):
+        return finished(value, math.nan, math.nan, "undefined", (f"{name} is undefined on these data",))
+    if min(i10, i01) < 2:
+        reason = f"{ONE_OBJECT} (anomalous: {i10}, nominal: {i01}); {name} is {value!r}"
+        return finished(math.nan, math.nan, math.nan, "undefined", (reason,))
+    defective = np.zeros(len(ids), bool)
+    defective[index[y == 1]] = True
+    notes = _notes(defective, value, name, s)
+    if name == "auroc" and value in (0.0, 1.0):
+        n, units = min(i10, i01), "images" if objects is None else "objects"
+        note = f"perfect {'separation' if value else 'inversion'}: one-sided bound of {n} {units}, heuristic"
+        return finished(value, *perfect_bound(value, n, level), "degenerate", (note, *notes), 0.0)
+
+    def images(weights: NDArray[np.int64]) -> NDArray[np.float64]:
+        return weighted(weights[:, index])
+
+    statistic = _studentised(clustered, value) if method == "studentised" else None
+    replicates, pivots, redrawn = _draw(defective, images, statistic, n_resamples, len(y), generator(seed, name))
+    if len(replicates) < 2:
+        return finished(math.nan, math.nan, math.nan, "undefined",
+                        (f"{name} is undefined in nearly all resamples; it is {value!r}", *notes))  # fmt: skip
+    se = float(replicates.std(ddof=1))
+    if se <= 1e-12 * max(1.0, abs(value)):
+        return finished(value, math.nan, math.nan, "degenerate", ("all resamples are equal: no interval", *notes), se)
+    if method == "studentised":
+        low, high, more = _studentised_limits(clustered, value, pivots, level)
+    elif method == "bca":
+        jackknife = clustered.leave_one_out() if name == "auroc" else _leave_one_out(images, len(ids), len(y))
+        low, high, more = bca_limits(value, replicates, jackknife, level, defective)
+    else:
+        (low, high), more = percentile_limits(replicates, level), ()
+    status: Status = "ok"
+    if redrawn > MAX_REDRAWN:
+        status, more = "degenerate", (*more, f"{redrawn:.1%} of the resamples were undefined and redrawn")
+    if not high > low:
+        status, more = "degenerate", (*more, "the interval has no width: too few distinct resamples")
+    return finished(value, low, high, status, (*more, *notes), se)
+
+
+def draw_objects(defective: NDArray[np.bool_], n_resamples: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw objects with replacement, defective and good ones each to their own number.
+
+    Parameters
+    ----------
+    defective
+        Whether each object has an anomalous image, shape (G,).
+    n_resamples
+        Number of draws; drawing in several calls gives the same as in one.
+    rng
+        Generator.
+
+    Returns
+    -------
+    ndarray
+        How often each object was drawn, shape (n_resamples, G).
+    """
+    columns = np.concatenate([np.flatnonzero(~defective), np.flatnonzero(defective)])  # strata side by side
+    n_objects, n_good = len(defective), int((~defective).sum())
+    size = np.where(np.arange(n_objects) < n_good, n_good, n_objects - n_good)
+    first = np.where(np.arange(n_objects) < n_good, 0, n_good)
+    picked = np.minimum((rng.random((n_resamples, n_objects)) * size).astype(np.int64), size - 1) + first
+    flat = (np.arange(n_resamples)[:, None] * n_objects + columns[picked]).ravel()
+    return np.bincount(flat, minlength=n_resamples * n_objects).reshape(n_resamples, n_objects)
+
+
+def generator(seed: Seed, name: str) -> np.random.Generator:
+    """Return the generator of a seed for the metric of this name; a Generator is used as it is."""
+    if isinstance(seed, np.random.Generator):
+        return seed
+    if isinstance(seed, np.random.SeedSequence):
+        return np.random.Generator(np.random.PCG64(seed))
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(name.encode())])))
+
+
+def _draw(defective: NDArray[np.bool_], images: Replicator, pivot: Replicator | None, n_resamples: int, n_images: int,
+          rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:  # fmt: skip
+    """Return defined replicates, their pivots, and the share of redraws."""
+    kept: list[NDArray[np.float64]] = [np.empty(0)]
+    pivots: list[NDArray[np.float64]] = [np.empty(0)]
+    n_kept = n_drawn = 0
+    largest = next(blocks(n_resamples, max(n_images, len(defective)))).stop
+    while n_kept < n_resamples and n_drawn < _GIVE_UP * n_resamples:
+        # Never more than are missing, so that the draws do not depend on the size of the blocks.
+        size = min(largest, n_resamples - n_kept)
+        weights = draw_objects(defective, size, rng)
+        values = images(weights)
+        second = pivot(weights) if pivot else values
+        defined = np.isfinite(values) & np.isfinite(second)
+        kept.append(values[defined])
+        pivots.append(second[defined])
+        n_drawn += size
+        n_kept += int(defined.sum())
+    return np.concatenate(kept), np.concatenate(pivots), 1 - n_kept / n_drawn
+
+
+def _leave_one_out(images: Replicator, n_objects: int, n_images: int) -> NDArray[np.float64]:
+    """Return the metric without each object in turn, shape (G,)."""
+    values = []
+    for rows in blocks(n_objects, max(n_images, n_objects)):
+        without = np.arange(n_objects)[rows]
+        weights = np.ones((len(without), n_objects), np.int64)
+        weights[np.arange(len(without)), without] = 0
+        values.append(images(weights))
+    return np.concatenate(values)
+
+
+def _studentised(clustered: ClusteredAuroc, value: float) -> Replicator:
+    """Return (logit A* - logit A) / se*, NaN where the replicate has no standard error."""
+
+    def pivot(weights: NDArray[np.int64]) -> NDArray[np.float64]:
+        a, variance = clustered.variance(weights)
+        inside = (a > 0) & (a < 1) & (variance > 1e-24)
+        a, variance = np.where(inside, a, np.nan), np.where(inside, variance, np.nan)
+        return np.asarray((special.logit(a) - special.logit(value)) * a * (1 - a) / np.sqrt(variance))
+
+    return pivot
+
+
+def _studentised_limits(clustered: ClusteredAuroc, value: float, pivots: NDArray[np.float64], level: float
+                        ) -> tuple[float, float, tuple[str, ...]]:  # fmt: skip
+    variance = float(clustered.variance(np.ones((1, clustered.n_objects), np.int64))[1][0])
+    if not variance > 1e-24:
+        return math.nan, math.nan, ("Obuchowski's variance is not positive: nothing to studentise by",)
+    se = math.sqrt(variance) / (value * (1 - value))
+    lower, upper = percentile_limits(pivots, level)
+    centre = special.logit(value)
+    return float(special.expit(centre - upper * se)), float(special.expit(centre - lower * se)), ()
+
+
+def _replicator(metric: Metric, y: NDArray[np.int64], s: NDArray[np.float64]) -> tuple[str, Replicator]:
+    """Return the metric's name and the function of image weights (B, n) to values (B,)."""
+    if callable(metric):
+        function = metric
+
+        def each(weights: NDArray[np.int64]) -> NDArray[np.float64]:
+            return np.array([_or_nan(function, y, s, w) for w in weights])
+
+        return getattr(metric, "__name__", type(metric).__name__), each
+    name = resolve_metric(metric).name
+    if name not in _WEIGHTED:
+        why = "a threshold" if METRICS[name].needs_threshold else "further parameters"
+        raise InputError("metric", metric, f"one of {sorted(_WEIGHTED)}, or a callable",
+                         f"{name} needs {why}: give a callable (labels, scores, weights) -> float.")  # fmt: skip
+    return name, lambda weights: _WEIGHTED[name](y, s, weights)
+
+
+def _or_nan(function: Callable[..., float], *arguments: NDArray[Any]) -> float:
+    try:
+        return float(function(*arguments))
+    except UndefinedError:
+        return math.nan
+
+
+def _checked_resamples(method: str, n_resamples: int | None) -> int:
+    if method not in METHODS:
+        raise InputError("method", method, f"one of {sorted(METHODS)}", "Correct the value.")
+    if n_resamples is None:
+        return METHODS[method]
+    if int(n_resamples) != n_resamples or n_resamples < 2:
+        raise InputError("n_resamples", n_resamples, "a whole number of 2 or more", "Correct the value.")
+    return int(n_resamples)
+
+
+def _notes(defective: NDArray[np.bool_], value: float, name: str, scores: NDArray[np.float64]) -> tuple[str, ...]:
+    notes: tuple[str, ...] = ()
+    n_defective = int(defective.sum())
+    n_good = len(defective) - n_defective
+    if min(n_defective, n_good) < FEW:
+        notes += (f"{n_defective} defective and {n_good} good objects: bootstrap intervals undercover below {FEW}",)
+    if name == "auroc" and value < 0.5:
+        notes += (INVERTED,)
+    return (*notes, *doubts(scores))

@@ -1,0 +1,140 @@
+"""DeLong's interval for the AUROC of independent images, and how any AUROC becomes an interval."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from protocols.errors import InputError
+from protocols.inputs import checked_fraction, checked_scores, doubts, one_class
+from protocols.results import Estimate, Status
+
+SCALES = ("logit", "identity")
+INVERTED = "AUROC below 0.5: scores may be inverted"
+
+
+def placement_values(labels: NDArray[np.int64], scores: NDArray[np.float64]
+                     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
+    r"""Return how each image stands against the other class, ties half.
+
+    :math:`V_{10,i} = \frac1N \sum_j \psi(x_i, y_j)` and :math:`V_{01,j} = \frac1P \sum_i \psi(x_i, y_j)`, by binary
+    search, O(n log n): the counts below plus half the ties are the midrank differences of Sun & Xu (2014).
+
+    Returns
+    -------
+    tuple
+        V10, shape (P,), and V01, shape (N,), in the order of the images.
+    """
+    x, y = scores[labels == 1], scores[labels == 0]
+    nominal, anomalous = np.sort(y), np.sort(x)
+    below = np.searchsorted(nominal, x, "left") + np.searchsorted(nominal, x, "right")
+    not_above = np.searchsorted(anomalous, y, "left") + np.searchsorted(anomalous, y, "right")
+    return below / (2 * len(y)), 1 - not_above / (2 * len(x))
+
+
+def delong_variance(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
+    """Return S10 / P + S01 / N, the variance of the AUROC of independent images; NaN below two a class."""
+    v10, v01 = placement_values(labels, scores)
+    if len(v10) < 2 or len(v01) < 2:
+        return math.nan
+    return float(v10.var(ddof=1) / len(v10) + v01.var(ddof=1) / len(v01))
+
+
+def delong_interval(labels: ArrayLike, scores: ArrayLike, *, level: float = 0.95, scale: str = "logit") -> Estimate:
+    r"""AUROC with DeLong's interval; every image counts as independent.
+
+    With views of the same object use :func:`~protocols.intervals.clustered_delong.clustered_delong_interval`.
+    The logit interval is :math:`\mathrm{expit}(\mathrm{logit} A \pm z\, se / (A (1 - A)))`; ``identity`` is
+    Wald's, clipped to [0, 1]. At A = 0 or 1 the standard error is 0 and says nothing: the interval is then the
+    one-sided bound :math:`\alpha^{1/n}`, n images in the smaller class, and the status ``degenerate``.
+
+    Parameters
+    ----------
+    labels, scores
+        Shape (n,).
+    level
+        Confidence level.
+    scale
+        ``logit`` or ``identity``.
+
+    Returns
+    -------
+    Estimate
+        ``undefined`` with a single class, or with one image in a class.
+
+    References
+    ----------
+    DeLong, DeLong & Clarke-Pearson (1988), Comparing the areas under two or more correlated receiver operating
+    characteristic curves. Sun & Xu (2014), Fast implementation of DeLong's algorithm.
+
+    Examples
+    --------
+    >>> e = delong_interval([0, 0, 0, 0, 1, 1, 1], [1, 2, 2, 3, 2, 3, 4])
+    >>> round(e.se**2, 7), round(e.low, 5), round(e.high, 5)
+    (0.0335648, 0.30108, 0.97103)
+    """
+    y, s = checked_scores(labels, scores)
+    checked_fraction(level, "level")
+    method = f"DeLong, {checked_scale(scale)}"
+    n_anomalous = int(y.sum())
+    n_nominal = len(y) - n_anomalous
+    if not n_anomalous or not n_nominal:
+        return Estimate.undefined(one_class("AUROC", n_nominal, n_anomalous), level=level, method=method,
+                                  n_nominal=n_nominal, n_anomalous=n_anomalous)  # fmt: skip
+    value = float(placement_values(y, s)[0].mean())
+    if n_anomalous < 2 or n_nominal < 2:
+        return Estimate.undefined(
+            f"AUROC is {value!r}, but DeLong's variance needs two images a class; got P={n_anomalous}, N={n_nominal}; "
+            "hanley_mcneil_interval needs one, and strong assumptions",
+            level=level, method=method, n_nominal=n_nominal, n_anomalous=n_anomalous)  # fmt: skip
+    se = math.sqrt(delong_variance(y, s))
+    low, high, status, notes = auroc_limits(value, se, float(special.ndtri((1 + level) / 2)), level, scale,
+                                            min(n_nominal, n_anomalous), "images")  # fmt: skip
+    return Estimate(value, low, high, level, method, status, n_nominal, n_anomalous, None, None,
+                    (*notes, *doubts(s)), se)  # fmt: skip
+
+
+def auroc_limits(value: float, se: float, quantile: float, level: float, scale: str, n_units: int, units: str
+                 ) -> tuple[float, float, Status, tuple[str, ...]]:  # fmt: skip
+    """Return the interval of an AUROC, its status and notes; never one of zero width.
+
+    Parameters
+    ----------
+    value, se
+        The AUROC and its standard error.
+    quantile
+        Of the normal or the t distribution.
+    level
+        Confidence level.
+    scale
+        ``logit`` or ``identity``.
+    n_units, units
+        Units in the smaller class, and what they are, for the bound at 0 and 1.
+    """
+    if value in (0.0, 1.0):
+        low, high = perfect_bound(value, n_units, level)
+        note = f"perfect {'separation' if value == 1 else 'inversion'}: one-sided bound of {n_units} {units}, heuristic"
+        return low, high, "degenerate", (note, INVERTED) if value == 0 else (note,)
+    notes = (INVERTED,) if value < 0.5 else ()
+    if se <= 1e-12:
+        return math.nan, math.nan, "degenerate", (*notes, "the variance is 0: no interval")
+    if scale == "identity":
+        return max(value - quantile * se, 0.0), min(value + quantile * se, 1.0), "ok", notes
+    centre, half = special.logit(value), quantile * se / (value * (1 - value))
+    return float(special.expit(centre - half)), float(special.expit(centre + half)), "ok", notes
+
+
+def perfect_bound(value: float, n_units: int, level: float) -> tuple[float, float]:
+    """Return the one-sided bound alpha^(1/n) of n successes out of n, or its mirror image for value 0."""
+    bound = (1 - level) ** (1 / n_units)
+    return (bound, 1.0) if value == 1 else (0.0, 1 - bound)
+
+
+def checked_scale(scale: str) -> str:
+    """Return ``logit`` or ``identity``; anything else is an error."""
+    if scale not in SCALES:
+        raise InputError("scale", scale, "logit or identity", "Correct the value.")
+    return scale

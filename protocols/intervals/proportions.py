@@ -1,0 +1,184 @@
+"""Intervals of proportions: Wilson and Clopper-Pearson, of independent images and of images in objects."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from protocols.errors import InputError
+from protocols.inputs import checked_binary, checked_fraction, object_index
+from protocols.results import Estimate, Status
+
+NAMES = {"wilson": "Wilson", "clopper_pearson": "Clopper-Pearson"}
+
+
+def wilson_interval(k: int, n: int, *, level: float = 0.95) -> Estimate:
+    r"""Proportion with Wilson's interval: the default for description.
+
+    Centre :math:`(p + z^2/2n) / (1 + z^2/n)`, half width
+    :math:`\frac{z}{1 + z^2/n} \sqrt{p(1-p)/n + z^2/4n^2}`.
+
+    Parameters
+    ----------
+    k, n
+        Successes and trials, 0 <= k <= n; n = 0 is ``undefined``.
+    level
+        Confidence level.
+
+    References
+    ----------
+    Wilson (1927), Probable inference, the law of succession, and statistical inference.
+
+    Examples
+    --------
+    >>> e = wilson_interval(9, 10)
+    >>> round(e.low, 5), round(e.high, 5)
+    (0.59585, 0.98212)
+    """
+    return _independent(k, n, level, "wilson")
+
+
+def clopper_pearson_interval(k: int, n: int, *, level: float = 0.95) -> Estimate:
+    """Proportion with the exact interval of Clopper and Pearson: for acceptance claims.
+
+    Quantiles a/2 of Beta(k, n - k + 1) and 1 - a/2 of Beta(k + 1, n - k); 0 and 1 at the ends.
+
+    Parameters
+    ----------
+    k, n
+        Successes and trials, 0 <= k <= n; n = 0 is ``undefined``.
+    level
+        Confidence level.
+
+    References
+    ----------
+    Clopper & Pearson (1934), The use of confidence or fiducial limits illustrated in the case of the binomial.
+
+    Examples
+    --------
+    >>> e = clopper_pearson_interval(9, 10)
+    >>> round(e.low, 5), round(e.high, 5)
+    (0.55498, 0.99747)
+    """
+    return _independent(k, n, level, "clopper_pearson")
+
+
+def zero_event_limit(n: int, *, level: float = 0.95) -> float:
+    """Return the one-sided upper limit 1 - alpha^(1/n) of a rate of which no event was seen in n trials.
+
+    Examples
+    --------
+    >>> round(zero_event_limit(59), 6), round(zero_event_limit(299), 4)
+    (0.049508, 0.01)
+    """
+    _, trials = _counts(0, n)
+    if not trials:
+        raise InputError("n", n, "a count of 1 or more", "Correct the value.", code="OutOfRange")
+    return float(1 - (1 - checked_fraction(level, "level")) ** (1 / trials))
+
+
+def clustered_proportion_interval(outcomes: ArrayLike, objects: Iterable[Any], *, level: float = 0.95,
+                                  method: str = "wilson") -> Estimate:  # fmt: skip
+    r"""Proportion of images that come in objects, as if of fewer independent images.
+
+    With :math:`x_i` of :math:`m_i` in object i: :math:`p = \sum x / \sum m`,
+    :math:`Var = \frac{I}{I-1} \sum (x_i - p m_i)^2 / (\sum m)^2`, design effect
+    :math:`DE = Var / (p(1-p)/\sum m)`, :math:`n_{eff} = \sum m / DE` between I and :math:`\sum m`. At p = 0 or 1
+    the design effect is undefined and :math:`n_{eff} = I`.
+
+    Parameters
+    ----------
+    outcomes
+        0 or 1 for each image, shape (n,).
+    objects
+        Object ids, shape (n,).
+    level
+        Confidence level.
+    method
+        ``wilson`` or ``clopper_pearson``, with :math:`n_{eff}` trials.
+
+    Returns
+    -------
+    Estimate
+        ``se`` is the clustered standard error. ``undefined`` without images, or with 0 < p < 1 in one object.
+
+    Examples
+    --------
+    >>> outcomes = [1] * 8 + [0] * 2 + [1] * 5 + [0] * 5 + [1] * 9 + [0]
+    >>> e = clustered_proportion_interval(outcomes, [i // 10 for i in range(30)])
+    >>> round(e.value, 6), round(e.low, 5), round(e.high, 5)
+    (0.733333, 0.46756, 0.89596)
+    """
+    x = checked_binary(outcomes, "outcomes")
+    ids, index = object_index(objects, len(x))
+    checked_fraction(level, "level")
+    name = f"{NAMES[_checked_method(method)]}, clustered"
+    n_images, n_objects = len(x), len(ids)
+    if not n_images:
+        return Estimate.undefined("a proportion needs at least one image", level=level, method=name)
+    successes = np.bincount(index, x, minlength=n_objects)
+    sizes = np.bincount(index, minlength=n_objects)
+    p = int(x.sum()) / n_images
+    notes: tuple[str, ...] = ()
+    if p in (0.0, 1.0):
+        n_eff, se = float(n_objects), 0.0
+        if n_objects < n_images:
+            notes = (f"all outcomes are equal: {n_objects} objects count as that many trials",)
+    elif n_objects < 2:
+        return Estimate.undefined(f"cannot separate the object effect: all {n_images} images are of one object; "
+                                  f"the proportion is {p!r}", level=level, method=name)  # fmt: skip
+    else:
+        variance = n_objects / (n_objects - 1) * float(((successes - p * sizes) ** 2).sum()) / n_images**2
+        se = math.sqrt(variance)
+        effect = variance / (p * (1 - p) / n_images)
+        n_eff = min(max(n_images / effect, n_objects), n_images) if effect > 0 else float(n_images)
+        notes = (f"design effect {effect:.4g}, effective n {n_eff:.4g}",) if n_objects < n_images else ()
+    low, high = _limits(p * n_eff, n_eff, level, method)
+    return Estimate(p, low, high, level, name, "ok", None, None, None, None, notes, se)
+
+
+def _independent(k: int, n: int, level: float, method: str) -> Estimate:
+    successes, trials = _counts(k, n)
+    checked_fraction(level, "level")
+    if not trials:
+        return Estimate.undefined("a proportion needs at least one trial; got n=0", level=level, method=NAMES[method])
+    p = successes / trials
+    low, high = _limits(successes, trials, level, method)
+    status: Status = "ok"
+    return Estimate(p, low, high, level, NAMES[method], status, se=math.sqrt(p * (1 - p) / trials))
+
+
+def _limits(k: float, n: float, level: float, method: str) -> tuple[float, float]:
+    """Return the limits for k of n, which need not be whole."""
+    tail = (1 - level) / 2
+    if method == "clopper_pearson":
+        low = float(special.betaincinv(k, n - k + 1, tail)) if k > 0 else 0.0
+        high = float(special.betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
+        return low, high
+    z, p = float(special.ndtri(1 - tail)), k / n
+    below = 1 + z * z / n
+    centre = (p + z * z / (2 * n)) / below
+    half = z / below * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    # The ends are exact; rounding would miss them by an ulp.
+    return (0.0 if k <= 0 else centre - half), (1.0 if k >= n else centre + half)
+
+
+def _counts(k: int, n: int) -> tuple[int, int]:
+    try:
+        whole = int(k) == k and int(n) == n
+    except (TypeError, ValueError):
+        whole = False
+    if not whole or not 0 <= k <= n:
+        raise InputError("k of n", (k, n), "whole counts with 0 <= k <= n", "Correct the counts.", code="OutOfRange")
+    return int(k), int(n)
+
+
+def _checked_method(method: str) -> str:
+    if method not in NAMES:
+        raise InputError("method", method, "wilson or clopper_pearson", "Correct the value.")
+    return method
