@@ -216,6 +216,17 @@ class ReportData:
         rows = self.rows(category, detector, protocol, partition, level, metric, rule)
         return rows[rows["repeat"].notna()].sort_values("repeat", kind="stable")
 
+    @cached_property
+    def levels(self) -> tuple[str, ...]:
+        """Levels of analysis to show: ``image`` alone where every image is an object of its own."""
+        of = self.results[(self.results["protocol"] == "three_way") & (self.results["level_of_analysis"] == "image")]
+        counts = of[["n_nominal", "n_anomalous", "n_objects_nominal", "n_objects_anomalous"]].dropna()
+        same = (counts["n_nominal"] == counts["n_objects_nominal"]) & (
+            counts["n_anomalous"] == counts["n_objects_anomalous"])  # fmt: skip
+        if len(counts) and same.all():
+            return ("image",)
+        return tuple(lv for lv in ("object", "image") if lv in self.levels_of("three_way", "auroc")) or ("image",)
+
     def levels_of(self, protocol: str, metric: str) -> tuple[str, ...]:
         """Return the levels of analysis (image, object, pixel) at which a metric was stored."""
         of = self.results[(self.results["protocol"] == protocol) & (self.results["metric"] == metric)]
@@ -234,5 +245,5 @@ def to_estimate(row: pd.Series) -> Estimate:
         float(row["value"]), float(row["low"]), float(row["high"]), float(row["level"]), str(row["method"]),
         "undefined" if math.isnan(row["value"]) else status,
         count("n_nominal"), count("n_anomalous"), count("n_objects_nominal"), count("n_objects_anomalous"),
-        tuple(n for n in str(row["notes"]).split("; ") if n),
+        (str(row["notes"]),) if row["notes"] else (),
     )  # fmt: skip

@@ -13,7 +13,7 @@ from reports.tables.honest import honest_figure, ungrouped
 
 def first_line(data: ReportData) -> str:
     """Return the sentence that opens the report: how wide the intervals are, and on how many objects they rest."""
-    level = "object" if "object" in data.levels_of("three_way", "auroc") else "image"
+    level = data.levels[0]
     auroc = _widths(data, level, "auroc", "")
     sensitivity = _widths(data, level, "sensitivity", data.rules[0]) if data.rules else []
     if not auroc and not sensitivity:
@@ -122,8 +122,8 @@ def _three_way(p: Mapping[str, object], data: ReportData) -> str:
 def _thresholds(data: ReportData) -> str:
     rules = ", ".join(rule_name(r) for r in data.rules) or "none"
     return (f"An image is called anomalous if its score is at least the threshold. Rules: {rules}. Each rule looks at "
-            "the threshold part only, separately in every repeat and separately for images and for objects; the threshold "
-            "is then applied unchanged to the inference part.")  # fmt: skip
+            "the threshold part only, separately in every repeat and separately for images and for objects; the "
+            "threshold is then applied unchanged to the inference part.")  # fmt: skip
 
 
 def _intervals(data: ReportData, evaluation: Mapping[str, object]) -> str:
@@ -132,9 +132,9 @@ def _intervals(data: ReportData, evaluation: Mapping[str, object]) -> str:
     methods = sorted({m for m in data.results["method"] if m})
     text = (
         f"All intervals have a confidence level of {show_number(100 * data.level)} %. Objects, not images, are "
-        f"resampled{f' {n} times' if n else ''}, defective and good ones apart. One draw of objects serves all repeats; "
-        "thresholds are chosen again for each draw. The spread between repeats, which contains the randomness of "
-        "training, is added."
+        f"resampled{f' {n} times' if n else ''}, defective and good ones apart. One draw of objects serves all "
+        "repeats; thresholds are chosen again for each draw. The spread between repeats, which contains the randomness "
+        "of training, is added."
     )
     return text + (f" Methods found in the stored results: {'; '.join(methods)}." if methods else "")
 

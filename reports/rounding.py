@@ -130,6 +130,21 @@ def show_number(x: float, digits: int = 3) -> str:
     return f"{x:.{digits}g}"
 
 
+def show_range(low: float, high: float) -> str:
+    """Write the ends of a range with equally many decimals: three significant digits of the larger.
+
+    Examples
+    --------
+    >>> show_range(0.4603, 0.602), show_range(2.0, 2.0), show_range(0.5, float("inf"))
+    ('0.460 to 0.602', '2', '0.500 to inf')
+    """
+    if low == high:
+        return show_number(low)
+    largest = max((abs(x) for x in (low, high) if math.isfinite(x)), default=1.0)
+    decimals = max(0, 2 - math.floor(math.log10(largest))) if largest > 0 else 2
+    return f"{fixed(low, decimals)} to {fixed(high, decimals)}"
+
+
 def show_p(p: float) -> str:
     """Write a p value.
 

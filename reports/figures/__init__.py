@@ -125,7 +125,7 @@ def _of_category(data: ReportData, category: str) -> list[Drawing]:
     add("forest", "", "", "AUROC with its interval: naive (open diamonds) and honest (filled).", numbers,
         1.1 + 0.62 * numbers["detector"].nunique(), partial(plot_forest, numbers))  # fmt: skip
     for detector in data.detectors:
-        for level in ("image", "object"):
+        for level in reversed(data.levels):
             curve = roc_numbers(data, category, detector, level)
             add("roc", detector, level,
                 f"{detector}, {level} level. Mean honest curve with its band; each marker is the threshold of one "
@@ -135,13 +135,13 @@ def _of_category(data: ReportData, category: str) -> list[Drawing]:
     for detector in data.detectors:
         found.extend(_scores(data, category, detector))
     for detector in data.detectors:
-        for level in ("image", "object"):
+        for level in reversed(data.levels):
             moved = transfer_numbers(data, category, detector, level)
             add("transfer", detector, level,
                 f"{detector}, {level} level. Large markers: mean over repeats, with the interval of the judged value; "
                 "small ones: single repeats.", moved, 1.0 + 0.8 * moved["rule"].nunique(),
                 partial(plot_transfer, moved))  # fmt: skip
-    for level in ("image", "object"):
+    for level in reversed(data.levels):
         each = repeat_numbers(data, category, level)
         if each["repeat"].notna().any():
             add("repeats", "", level, f"AUROC of each repeat at {level} level, and the mean with its interval.", each,

@@ -22,7 +22,7 @@ def forest_numbers(data: ReportData, category: str) -> pd.DataFrame:
     rows = []
     for detector in data.detectors:
         found = (naive_figure(data, category, detector), honest_figure(data, category, detector),
-                 honest_figure(data, category, detector, "object"))  # fmt: skip
+                 honest_figure(data, category, detector, "object") if "object" in data.levels else None)  # fmt: skip
         rows += [
             (detector, kind, e.value, e.low, e.high) for kind, e in zip(KINDS, found, strict=True) if e is not None
         ]

@@ -24,8 +24,10 @@ def score_numbers(data: ReportData, category: str, detector: str) -> pd.DataFram
         judged["label"] == 0, NOMINAL_NAME, judged["defect_type"].where(judged["defect_type"] != "", "anomalous")
     )
     columns = ["protocol", "repeat", "partition", "sample_id", "object_id", "label", "group", "score"]
-    grouped: pd.DataFrame = judged.assign(group=kind)[columns]
-    return grouped.sort_values(["label", "group", "repeat", "sample_id"], kind="stable")
+    grouped: pd.DataFrame = judged.assign(group=kind).sort_values(
+        ["label", "group", "repeat", "sample_id"], kind="stable"
+    )[columns]
+    return grouped
 
 
 def score_thresholds(data: ReportData, category: str, detector: str) -> pd.DataFrame:
@@ -33,7 +35,8 @@ def score_thresholds(data: ReportData, category: str, detector: str) -> pd.DataF
     if not data.rules:
         return pd.DataFrame({"repeat": [], "threshold": []})
     rows = data.per_repeat(category, detector, "three_way", "inference", "image", "sensitivity", data.rules[0])
-    return rows.loc[np.isfinite(rows["threshold"]), ["repeat", "threshold"]]
+    finite: pd.DataFrame = rows.loc[np.isfinite(rows["threshold"]), ["repeat", "threshold"]]
+    return finite
 
 
 def plot_score_histogram(numbers: pd.DataFrame, thresholds: pd.DataFrame | None = None, rule: str = "",

@@ -144,7 +144,7 @@ def honest(data: ReportData) -> Table:
         best = {lv: best_detector(data, category, "auroc", lv) for lv in ("image", "object")}
         for detector in data.detectors:
             naive, image = naive_figure(data, category, detector), honest_figure(data, category, detector)
-            by_object = honest_figure(data, category, detector, "object")
+            by_object = honest_figure(data, category, detector, "object") if "object" in data.levels else None
             if naive is None and image is None and by_object is None:
                 continue
             rows.append((
@@ -204,7 +204,7 @@ def ranking(data: ReportData) -> Table:
         for detector in data.detectors:
             for protocol, partition in (("naive", "test"), ("three_way", "inference"),
                                         ("three_way_ungrouped", "inference")):  # fmt: skip
-                for level in ("image", "object"):
+                for level in reversed(data.levels):
                     found = [data.estimate(category, detector, protocol, partition, level, m)
                              for m in ("auroc", "auroc_best_checkpoint", "average_precision")]  # fmt: skip
                     first = next((e for e in found if e is not None), None)

@@ -14,7 +14,7 @@ def repeats(data: ReportData) -> Table:
                *(Column(d, d, "estimate") for d in data.detectors))  # fmt: skip
     rows: list[tuple[Cell, ...]] = []
     for category in data.real_categories:
-        for level in ("object", "image"):
+        for level in data.levels:
             by_detector = {
                 d: {int(r["repeat"]): to_estimate(r) for _, r in
                     data.per_repeat(category, d, "three_way", "inference", level, "auroc").iterrows()}
@@ -38,7 +38,7 @@ def repeats_by_rule(data: ReportData) -> Table:
                Column("balanced_accuracy", "Balanced accuracy", "estimate"))  # fmt: skip
     rows: list[tuple[Cell, ...]] = []
     for category in data.real_categories:
-        for level in ("object", "image"):
+        for level in data.levels:
             for detector in data.detectors:
                 for rule in data.rules:
                     found = {m: {int(r["repeat"]): r for _, r in data.per_repeat(

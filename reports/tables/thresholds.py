@@ -7,7 +7,7 @@ import pandas as pd
 from reports.data import ReportData
 from reports.distinguished import best_detector
 from reports.names import metric_name, rule_name
-from reports.rounding import show_number
+from reports.rounding import show_range
 from reports.table import Cell, Column, Table, value
 from reports.tables.honest import category_cell, category_column
 
@@ -23,8 +23,7 @@ def threshold_range(rows: pd.DataFrame) -> str:
     thresholds = rows["threshold"].dropna()
     if not len(thresholds):
         return ""
-    low, high = float(thresholds.min()), float(thresholds.max())
-    return show_number(low) if low == high else f"{show_number(low)} to {show_number(high)}"
+    return show_range(float(thresholds.min()), float(thresholds.max()))
 
 
 def operating_points(data: ReportData) -> Table:
@@ -34,7 +33,7 @@ def operating_points(data: ReportData) -> Table:
                *(Column(m, _capital(metric_name(m)), "estimate") for m in OPERATING_METRICS))  # fmt: skip
     rows: list[tuple[Cell, ...]] = []
     for category in data.categories:
-        for level in ("object", "image"):
+        for level in data.levels:
             for rule in data.rules:
                 best = {m: best_detector(data, category, m, level, rule) for m in OPERATING_METRICS}
                 for detector in data.detectors:
@@ -61,7 +60,7 @@ def threshold_transfer(data: ReportData) -> Table:
                Column("optimism", "Optimism", "estimate"))  # fmt: skip
     rows: list[tuple[Cell, ...]] = []
     for category in data.categories:
-        for level in ("object", "image"):
+        for level in data.levels:
             for detector in data.detectors:
                 for rule in data.rules:
                     for metric in TRANSFER_METRICS:
