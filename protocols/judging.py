@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from .candidates import Candidates, candidates, cut_values
 from .confusion import rates_from_counts
-from .metrics import METRICS, weighted_auroc, weighted_average_precision
-from .thresholds import resolve_rule, rule_name, selected_cuts
+from .metrics import BLOCK, METRICS, weighted_auroc, weighted_average_precision
+from .thresholds import resolve_rule, rule_name, select, select_threshold, selected_cuts
 from .units import Units
 
 FREE = ("auroc", "average_precision")
@@ -97,10 +98,11 @@ def limits(metric: str) -> tuple[float, float]:
 
 
 def criteria(thresholds: Sequence[tuple[str, Mapping[str, object]]], prevalence: float | None) -> tuple[Criterion, ...]:
-    """Return the criteria of a protocol, checked; nearest names are named for an unknown rule."""
-    for rule, _ in thresholds:
-        resolve_rule(rule)
-    return tuple(Criterion(rule, dict(parameters), prevalence) for rule, parameters in thresholds)
+    """Return the criteria of a protocol, each tried once so that a wrong name or parameter is found at once."""
+    found = tuple(Criterion(rule, dict(parameters), prevalence) for rule, parameters in thresholds)
+    for criterion in found:
+        select_threshold([0, 1], [0.0, 1.0], criterion.rule, **criterion.parameters)
+    return found
 
 
 class Weighted:
@@ -117,6 +119,7 @@ class Weighted:
     def __init__(self, units: Units, weights: NDArray[np.int64] | None = None) -> None:
         self.units = units
         self.weights = np.ones((1, units.labels.size), np.int64) if weights is None else weights
+        self._candidates: Candidates | None = None
         order = np.argsort(units.scores, kind="stable")
         self._scores = units.scores[order]
         labels, w = units.labels[order], self.weights[:, order]
@@ -132,8 +135,14 @@ class Weighted:
 
     def select(self, criterion: Criterion) -> NDArray[np.float64]:
         """Return the threshold that the criterion chooses in each replicate, shape (B,)."""
-        cuts = selected_cuts(self.units.labels, self.units.scores, self.weights, criterion.rule, **criterion.parameters)
-        return np.asarray(cuts, np.float64)
+        y, s, parameters = self.units.labels, self.units.scores, criterion.parameters
+        if self.weights.size > BLOCK or not parameters.keys().isdisjoint(("convention", "prefer")):
+            return np.asarray(selected_cuts(y, s, self.weights, criterion.rule, **parameters), np.float64)
+        if self._candidates is None:  # the counts serve all rules
+            self._candidates = candidates(y, s, self.weights)
+        rule = resolve_rule(criterion.rule)
+        at = select(self._candidates, rule.function(self._candidates, **parameters))
+        return cut_values(self._candidates, at, above=rule.above)
 
     def decisions(self, cuts: NDArray[np.float64], criterion: Criterion) -> Values:
         """Return the metrics at one cut a replicate, each of shape (B,); NaN where undefined."""

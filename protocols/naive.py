@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from .errors import InputError, SplitError
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InputError, SplitError, UndefinedError
+from .estimates import auroc_estimate, grouping_notes, levels_of, noted, undefined, with_counts
+from .intervals.protocol_bootstrap import KEY
+from .intervals.resampling import Resampling, Seed, resample_objects
+from .intervals.stretched import Scale, stretched_interval
+from .judging import Criterion, Weighted, reason_undefined
+from .metrics import weighted_auroc
 from .partition import Split, require_objects
+from .results import Estimate, ResultRow
 from .samples import SampleTable
+from .scores import LAST, ScoreTable
 from .splits import Draw
+from .units import Units, units_of
+
+METHOD = "object bootstrap, percentile"
 
 
 @dataclass(frozen=True)
@@ -75,3 +90,121 @@ class Naive:
         split = Split(0, split.train, (), (), notes=tuple(notes), test=split.test)
         split.check(samples)
         return [split]
+
+    def evaluate(self, split: Split, table: ScoreTable, seed: Seed = 0) -> list[ResultRow]:
+        """Return the rows of the one split.
+
+        Three for the ranking: ``auroc`` at the last checkpoint, ``auroc_best_checkpoint`` on the test set itself,
+        and ``optimism``, their difference; without checkpoints the first only. Then average precision, and every
+        metric at the Youden threshold chosen on the test set. Intervals are over objects; whatever was chosen on
+        the test set is chosen again in every replicate.
+
+        Parameters
+        ----------
+        split
+            The split that was planned.
+        table
+            Scores of the test images at every checkpoint.
+        seed
+            Of the bootstrap.
+        """
+        rows: list[ResultRow] = []
+        notes = tuple(dict.fromkeys((*grouping_notes(table, self.object_policy), *split.notes)))
+        for level_of_analysis in levels_of(table, self.object_policy):
+            scored = (*notes, f"object score: {self.object_score}") if level_of_analysis == "object" else notes
+            try:
+                checkpoints = {step: self.test(split, table, level_of_analysis, step) for step in table.steps}
+            except UndefinedError as error:
+                missing = undefined(str(error), self.test(split, table), level=self.level)
+                rows.append(ResultRow("naive", 0, "test", level_of_analysis, "auroc", noted(missing, scored)))
+                continue
+            for row in self._rows(checkpoints, level_of_analysis, seed):
+                rows.append(replace(row, estimate=noted(row.estimate, scored)))
+        return rows
+
+    def test(self, split: Split, table: ScoreTable, level_of_analysis: str = "image", step: int = LAST) -> Units:
+        """Return the units of the test set at one checkpoint."""
+        return units_of(
+            table,
+            split,
+            "test",
+            level_of_analysis=level_of_analysis,
+            object_score=self.object_score,
+            object_policy=self.object_policy,
+            step=step,
+        )
+
+    def _rows(self, checkpoints: dict[int, Units], level_of_analysis: str, seed: Seed) -> Iterator[ResultRow]:
+        last = checkpoints[LAST]
+        resampling = resample_objects([last], n_resamples=self.n_resamples, seed=seed, key=KEY)
+
+        def row(metric: str, estimate: Estimate, rule: str = "", cut: float | None = None) -> ResultRow:
+            optimistic = metric == "auroc_best_checkpoint" or bool(rule)
+            return ResultRow("naive", 0, "test", level_of_analysis, metric, estimate, rule, cut, optimistic=optimistic)
+
+        yield row("auroc", auroc_estimate(last, level=self.level))
+        if len(checkpoints) > 1:
+            best, drawn = best_checkpoint(checkpoints), best_checkpoint(checkpoints, resampling)
+            scale = Scale.of("auroc", last.n_objects)
+            which = "the last" if best.step == LAST else f"step {best.step}"
+            for name, value, replicates, bounds in (
+                ("auroc_best_checkpoint", best.best, drawn.best, scale),
+                ("optimism", best.best - best.last, drawn.best - drawn.last, scale.as_difference()),
+            ):
+                estimate = self._interval(value, replicates, resampling, bounds, last)
+                if name == "optimism":  # the best is one of them, so it is never below the last
+                    estimate = replace(estimate, low=max(estimate.low, 0.0))
+                yield row(name, noted(estimate, (f"best of {len(checkpoints)} checkpoints: {which}",)))
+        data, draws = Weighted(last), Weighted(last, resampling.of(last))
+        value, replicates = data.free()["average_precision"], draws.free()["average_precision"]
+        scale = Scale.of("average_precision", last.n_objects)
+        yield row("average_precision", self._interval(value, replicates, resampling, scale, last, chosen=False))
+        youden = Criterion("youden", {}, self.prevalence)
+        cuts, drawn_cuts = data.select(youden), draws.select(youden)
+        values, drawn_values = data.decisions(cuts, youden), draws.decisions(drawn_cuts, youden)
+        for metric in youden.metrics:
+            scale = Scale.of(metric, last.n_objects, youden)
+            estimate = self._interval(values[metric], drawn_values[metric], resampling, scale, last, metric)
+            yield row(metric, estimate, youden.name, float(cuts[0]))
+
+    def _interval(
+        self,
+        value: NDArray[np.float64],
+        replicates: NDArray[np.float64],
+        resampling: Resampling,
+        scale: Scale,
+        units: Units,
+        metric: str = "",
+        chosen: bool = True,
+    ) -> Estimate:
+        if np.isnan(value[0]):
+            return undefined(reason_undefined(metric), units, level=self.level, method=METHOD)
+        estimate = stretched_interval(replicates, [value], resampling, scale, level=self.level, recentre=chosen)
+        return with_counts(replace(estimate, method=METHOD), units)
+
+
+@dataclass(frozen=True)
+class BestCheckpoint:
+    """The best checkpoint's AUROC, the last one's, and which checkpoint was best on the data.
+
+    Parameters
+    ----------
+    best, last
+        Shape (B,); the best is chosen in each replicate.
+    step
+        The best checkpoint; the last one on ties.
+    """
+
+    best: NDArray[np.float64]  # (B,)
+    last: NDArray[np.float64]  # (B,)
+    step: int
+
+
+def best_checkpoint(checkpoints: dict[int, Units], resampling: Resampling | None = None) -> BestCheckpoint:
+    """Return the AUROC of the best and of the last checkpoint, on the data (None) or on every replicate."""
+    last = checkpoints[LAST]
+    weights = np.ones((1, last.labels.size), np.int64) if resampling is None else resampling.of(last)
+    values = {step: weighted_auroc(units.labels, units.scores, weights) for step, units in checkpoints.items()}
+    of_step = {step: float(value[0]) for step, value in values.items()}
+    step = max(of_step, key=lambda s: (of_step[s], s == LAST, -s))
+    return BestCheckpoint(np.max(list(values.values()), axis=0), values[LAST], step)

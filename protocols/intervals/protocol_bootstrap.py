@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,14 +169,15 @@ def protocol_bootstrap(
     found = [judge_all(side, resampling, criteria)[key] for side in sides]
     result = found[0] if len(found) == 1 else found[0].minus(found[1])
     scale = Scale.of(metric, resampling.n_objects, None if free else criterion)
-    return summary(result, resampling, scale if other is None else scale.as_difference(), metric, level=level)
+    scale = scale if other is None else scale.as_difference()
+    return summary(result, resampling, scale, key, level=level)
 
 
 def summary(
     result: Replicates,
     resampling: Resampling,
     scale: Scale,
-    metric: str,
+    key: Key,
     *,
     level: float,
     n: tuple[int, int] | None = None,
@@ -197,16 +198,23 @@ def summary(
             *counts,
             good,
             defective,
-            (*notes, f"undefined in every repeat: {reason or metric}"),
+            (*notes, f"undefined in every repeat: {reason or key[1]}"),
         )
     if not defined.all():
         notes = (*notes, f"undefined in {int((~defined).sum())} of {defined.size} repeats: mean of the others")
     estimate = stretched_interval(
-        result.mean(), [result.values[defined]], resampling, scale, level=level, n=n, notes=notes
+        result.mean(),
+        [result.values[defined]],
+        resampling,
+        scale,
+        level=level,
+        recentre=key[0] != "inference",
+        n=n,
+        notes=notes,
     )
     if defined.all():
         return estimate
-    return Estimate(**(vars(estimate) | {"status": "degenerate"}))
+    return replace(estimate, status="degenerate")
 
 
 def _judged(
