@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,14 @@ METADATA_KEY = "lab2factory"
 
 @dataclass(frozen=True)
 class ModelHeader:
-    """What a model file says about its detector."""
+    """What a model file says about its detector; `details` are facts about the training, for readers only."""
 
     detector: str
     class_path: str
     version: str
     init_args: Mapping[str, Any]
     weights_sha256: str | None
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_model(path: Path, tensors: Mapping[str, Any], header: ModelHeader) -> None:
