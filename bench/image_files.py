@@ -150,20 +150,33 @@ def read_mask(
     path, where, size, max_pixels
         As for :func:`read_rgb`.
     above
-        On the scale 0 to 255; 16-bit values are compared as value / 256.
+        On the scale 0 to 255.
 
     Returns
     -------
     array, shape (height, width)
     """
+    return np.asarray(read_grey(path, where, size, max_pixels) > above)
+
+
+def read_grey(
+    path: Path, where: str, size: tuple[int, int] | None = None, max_pixels: int = MAX_PIXELS
+) -> NDArray[np.generic]:
+    """Decode the grey values of a mask, on the scale 0 to 255; 16-bit values are divided by 256 without rounding.
+
+    Returns
+    -------
+    array, shape (height, width)
+        uint8, or float64 for 16-bit files.
+    """
     with _opened(path, where) as image:
         _refuse_other_size(image.size, size, where, max_pixels)
         _decode(image, where)
         if image.mode == "I" or image.mode in _SIXTEEN_BIT:
-            return np.asarray(np.asarray(image).astype(np.float64) / 256 > above)
+            return np.asarray(image).astype(np.float64) / 256
         if image.mode == "P" and "transparency" in image.info:
-            return np.asarray(np.array(image.convert("RGBA").convert("L")) > above)
-        return np.asarray(np.array(image.convert("L")) > above)
+            return np.array(image.convert("RGBA").convert("L"))
+        return np.array(image.convert("L"))
 
 
 def file_sha256(path: Path, where: str) -> str:

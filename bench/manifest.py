@@ -18,10 +18,11 @@ from protocols.samples import SampleTable
 
 from .faults import raise_faults
 from .image_files import MAX_PIXELS, file_sha256, printable, read_mask, read_rgb
-from .manifest_checks import COLUMNS, TEXT, check_files, check_rows, check_table, filled
-from .manifest_files import read_manifest, write_manifest
+from .manifest_files import lies_beside, read_manifest, write_manifest
+from .manifest_paths import check_files, without_files
+from .manifest_rows import COLUMNS, TEXT, check_rows, check_table, filled
 
-__all__ = ["COLUMNS", "Manifest", "read_manifest", "write_manifest"]
+__all__ = ["COLUMNS", "Manifest", "lies_beside", "read_manifest", "write_manifest"]
 
 OBJECT_POLICIES = ("required", "image_is_object")
 # Foreground masks are 0/255 files whose rim may be grey: the middle decides.
@@ -78,6 +79,7 @@ class Manifest:
         faults: Iterable[InputError] = (),
         max_pixels: int = MAX_PIXELS,
         both_classes: bool = True,
+        files: bool = True,
     ) -> Self:
         """Fill in what may be left out, look at every file, and raise all faults at once.
 
@@ -99,6 +101,8 @@ class Manifest:
             Larger images are refused.
         both_classes
             Whether each category must have nominal and anomalous images.
+        files
+            Whether to look at the files; without, only ids, labels and splits can be relied on.
 
         Raises
         ------
@@ -111,7 +115,7 @@ class Manifest:
         raise_faults(found if any(fault.code in _FATAL for fault in found) else ())
         table = filled(frame, TEXT)
         found += check_rows(table, source, both_classes=both_classes)
-        table, more, seen = check_files(table, root, max_pixels)
+        table, more, seen = check_files(table, root, max_pixels) if files else (without_files(table), [], ())
         raise_faults([*found, *more])
         table = table.sort_values("sample_id", kind="stable", ignore_index=True)
         own = [column for column in table.columns if column not in COLUMNS]

@@ -11,9 +11,11 @@ import pandas as pd
 
 from protocols.errors import InputError
 
+from .atomic import store_errors, write_atomic
 from .csv_cells import escape_cell
-from .image_files import MAX_PIXELS, printable
-from .manifest_checks import COLUMNS, FILES
+from .image_files import MAX_PIXELS
+from .manifest_paths import FILES
+from .manifest_rows import COLUMNS
 
 if TYPE_CHECKING:
     from .manifest import Manifest
@@ -21,11 +23,21 @@ if TYPE_CHECKING:
 _WRITTEN = ("sample_id", "image_path", "label_index", "split", "width", "height")
 
 
-def read_manifest(path: Path, *, max_pixels: int = MAX_PIXELS) -> Manifest:
-    """Read a manifest file (.csv, .parquet) and check it and every file it names."""
+def read_manifest(path: Path, *, root: Path | None = None, max_pixels: int = MAX_PIXELS) -> Manifest:
+    """Read a manifest file (.csv, .parquet) and check it and every file it names.
+
+    Parameters
+    ----------
+    path
+        The file.
+    root
+        Folder that the paths may not leave; by default the manifest's own.
+    max_pixels
+        Larger images are refused.
+    """
     from .layouts import read_dataset  # the layouts import Manifest
 
-    return read_dataset(path, layout="csv", max_pixels=max_pixels)
+    return read_dataset(path, layout="csv", root=root, max_pixels=max_pixels)
 
 
 def write_manifest(manifest: Manifest, out: Path) -> Path:
@@ -39,8 +51,9 @@ def write_manifest(manifest: Manifest, out: Path) -> Path:
     manifest
         What to write.
     out
-        A file ``.csv`` or ``.parquet``, in the folder of the data or above it (a manifest cannot point out of its
-        own folder); or an existing folder, which gets ``manifest.csv``.
+        A file ``.csv`` or ``.parquet``, or a folder, which gets ``manifest.csv``. If it does not lie in the folder
+        of the data or above it, its paths begin with ``..``, and reading it back needs ``root`` (see
+        :func:`lies_beside`): a manifest must not point out of its own folder unless the user says where to.
 
     Returns
     -------
@@ -50,10 +63,11 @@ def write_manifest(manifest: Manifest, out: Path) -> Path:
     Raises
     ------
     InputError
-        `out` is of no known kind, lies beside the data (code ``PathOutsideRoot``), holds something else already
-        (``FileExists``), or cannot be written (``NotWritable``).
+        `out` is of no known kind, or holds something else already (code ``FileExists``).
+    StoreError
+        It cannot be written.
     """
-    out = out / "manifest.csv" if out.is_dir() else out
+    out = out / "manifest.csv" if out.is_dir() or not out.suffix else out
     if out.suffix not in (".csv", ".parquet"):
         raise InputError(str(out), out.suffix, "a file name that ends in .csv or .parquet", "Name such a file.")
     table = _relocated(manifest, out)
@@ -68,37 +82,38 @@ def write_manifest(manifest: Manifest, out: Path) -> Path:
     return out
 
 
+def lies_beside(manifest: Manifest, out: Path) -> bool:
+    """Whether a manifest written there has to point out of its own folder to reach the images."""
+    return _prefix(manifest, out).parts[:1] == (os.pardir,)
+
+
+def _prefix(manifest: Manifest, out: Path) -> PurePosixPath:
+    here = os.path.realpath(out if out.is_dir() or not out.suffix else out.parent)
+    return PurePosixPath(Path(os.path.relpath(os.path.realpath(manifest.root), here)).as_posix())
+
+
 def _relocated(manifest: Manifest, out: Path) -> pd.DataFrame:
     """Return the rows to write, with paths relative to the folder of `out`."""
-    here, there = os.path.realpath(out.parent), os.path.realpath(manifest.root)
-    prefix = os.path.relpath(there, here)
-    if prefix == os.pardir or prefix.startswith(os.pardir + os.sep):
-        raise InputError(
-            str(out),
-            f"a folder that does not hold {printable(there)}",
-            "a folder that holds the data",
-            f"Write it to {printable(os.path.join(there, out.name))} or into a folder above.",
-            "PathOutsideRoot",
-        )
+    prefix = _prefix(manifest, out)
     table = manifest.frame.copy()
     for column in FILES:
-        moved = [str(PurePosixPath(Path(prefix).as_posix()) / name) if name else "" for name in table[column]]
-        table[column] = moved
-    empty = [name for name in COLUMNS if name in table and name not in _WRITTEN and not _known(table[name]).any()]
+        table[column] = [str(prefix / name) if name else "" for name in table[column]]
+    empty = [name for name in COLUMNS if name not in _WRITTEN and not _known(table[name]).any()]
     return table.drop(columns=empty)
 
 
 def _known(values: pd.Series) -> pd.Series:
-    """Whether each value says something (``mask_above`` 0 is what reading fills in)."""
-    return values.notna() & (values != "") & (values != 0)
+    """Whether each value says more than what reading fills in."""
+    default = 0 if values.name == "mask_above" else ""
+    return values.notna() & (values != default)
 
 
 def _write_new(out: Path, content: bytes) -> None:
     """Write a file that must not be there yet, unless it is the same already."""
-    try:
-        if out.exists():
-            if out.read_bytes() == content:
-                return
+    with store_errors(out):
+        if not out.exists():
+            write_atomic(out, content)
+        elif out.read_bytes() != content:
             raise InputError(
                 str(out),
                 "a file that is there already",
@@ -106,15 +121,3 @@ def _write_new(out: Path, content: bytes) -> None:
                 "Remove it or name another: it may hold work of yours.",
                 "FileExists",
             )
-        out.parent.mkdir(parents=True, exist_ok=True)
-        part = out.with_name(f".{out.name}.{os.getpid()}.part")
-        part.write_bytes(content)
-        part.replace(out)
-    except OSError as error:
-        raise InputError(
-            str(out),
-            error.strerror or str(error),
-            "a place that can be written",
-            "Choose another folder.",
-            "NotWritable",
-        ) from error

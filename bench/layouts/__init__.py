@@ -84,6 +84,8 @@ def read_dataset(
     max_pixels: int = MAX_PIXELS,
     views_per_turn: int | None = None,
     both_classes: bool = True,
+    files: bool = True,
+    root: Path | None = None,
 ) -> Manifest:
     """Read a data set and check every file of it.
 
@@ -107,6 +109,12 @@ def read_dataset(
         uniformly.
     both_classes
         Whether each category must have nominal and anomalous images.
+    files
+        Whether to look at the image files; without, only ids, labels and splits can be relied on (a manifest that
+        was copied away from its images, as a run folder holds one).
+    root
+        Folder that no path and no link may leave, for manifests that lie beside their images; by default the folder
+        of the data set or of the manifest.
 
     Returns
     -------
@@ -132,6 +140,8 @@ def read_dataset(
                 "layout", layout, f"auto, or one of {close}", "See `lab2factory ls layouts`.", "UnknownLayout"
             )
     listed = _layout(layout).read(path)
+    if root is not None:
+        listed = _rooted(listed, root)
     if category is not None:
         listed = _of_categories(listed, [category] if isinstance(category, str) else list(category))
     if object_from is not None:
@@ -150,6 +160,7 @@ def read_dataset(
         faults=listed.faults,
         max_pixels=max_pixels,
         both_classes=both_classes,
+        files=files,
     )
 
 
@@ -168,6 +179,21 @@ def _refuse_nothing(path: Path) -> None:
         raise InputError(where, "nothing", "a folder with images, or a manifest", "Correct the path.", "FolderMissing")
     if empty:
         raise InputError(where, "an empty folder", "a folder with images", "Put the data set there.", "FolderEmpty")
+
+
+def _rooted(listed: Manifest, root: Path) -> Manifest:
+    """Make all paths relative to a folder that the user names; sample ids stay what they would be without."""
+    from bench.manifest_paths import rebased
+
+    if not root.is_dir():
+        raise InputError(
+            printable(root), "no folder", "a folder above all images", "Correct the root.", "FolderMissing"
+        )
+    frame = listed.frame
+    if "image_path" in frame:
+        ids = frame["sample_id"] if "sample_id" in frame else frame["image_path"]
+        frame = frame.assign(sample_id=ids.where(ids.notna() & (ids.astype(str) != ""), frame["image_path"]))
+    return replace(listed, frame=rebased(frame, listed.root, root), root=root)
 
 
 def _of_categories(listed: Manifest, names: list[str]) -> Manifest:

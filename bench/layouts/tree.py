@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from bench.image_files import is_image_name, printable, unreadable
-from bench.manifest_checks import leaves_root
+from bench.manifest_paths import leaves_root
 from protocols.errors import InputError
 
 
