@@ -26,7 +26,8 @@ app = typer.Typer(
     name="lab2factory", add_completion=False, no_args_is_help=True, rich_markup_mode=None,
     pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Options for every command: -q/--quiet, -v/--verbose, --no-progress, --traceback, "
-    "--json (where a command reports something). Exit codes: 0 done, 1 done with a finding, 2 wrong usage or input, 130 interrupted.",
+    "--json (where a command reports something). Exit codes: 0 done, 1 done with a finding, "
+    "2 wrong usage or input, 130 interrupted.",
 )  # fmt: skip
 COMMANDS = {
     "demo": demo, "init": init, "run": run, "report": report, "score": score, "ls": ls, "show": show, "doctor": doctor,

@@ -1,0 +1,114 @@
+"""Evaluate a stored run: protocols, differences and comparisons, and write the result tables."""
+
+from __future__ import annotations
+
+from bench.evaluation import Tagged, category_means, comparisons_frame, results_frame
+from bench.planning import UNGROUPED
+from bench.run_folder import Run
+from protocols.comparisons.detectors import compare_detectors
+from protocols.differences import naive_minus_three_way, ungrouped_minus_grouped
+from protocols.naive import Naive
+from protocols.partition import Split
+from protocols.pixel import PixelHistograms, pixel_rows
+from protocols.results import ResultRow
+from protocols.scores import ScoreTable
+from protocols.three_way import ThreeWay
+
+Repeats = tuple[tuple[Split, ...], tuple[ScoreTable | None, ...]]
+
+
+def evaluate_run(run: Run) -> None:
+    """Compute ``results`` and ``comparisons`` from what is stored, and write them."""
+    config = run.config
+    rows: list[Tagged] = []
+    comparisons: list[dict[str, object]] = []
+    for category in run.categories:
+        for detector in run.labels:
+            rows += [
+                Tagged(row, category, detector, _job_key(run, category, detector, row))
+                for row in _rows(run, category, detector)
+            ]
+        comparisons += [{**row, "category": category} for row in _comparisons(run, category)]
+    if len(run.categories) > 1:
+        rows += category_means(rows, config.evaluation.level)
+    remarks = ("limited",) if run.info.get("limit") else ()
+    run.store.write_results(results_frame(rows, config.seed, remarks))
+    run.store.write_comparisons(comparisons_frame(comparisons))
+
+
+def _job_key(run: Run, category: str, detector: str, row: ResultRow) -> str:
+    if row.repeat is None or row.protocol not in run.protocols:
+        return ""
+    return run.key(category, detector, row.protocol, row.repeat) or ""
+
+
+def repeats_of(run: Run, category: str, detector: str, protocol: str) -> Repeats:
+    """Return the splits and score tables of a detector under a protocol; None where a job is not done."""
+    splits = run.splits(category, protocol)
+    return splits, tuple(run.table(category, detector, protocol, split.repeat) for split in splits)
+
+
+def _rows(run: Run, category: str, detector: str) -> list[ResultRow]:
+    seed, rows = run.config.seed, []
+    done: dict[str, Repeats] = {
+        name: repeats_of(run, category, detector, name)
+        for name in run.protocols
+        if run.key(category, detector, name, 0) is not None
+    }
+    for name, protocol in run.protocols.items():
+        if name not in done:
+            continue
+        splits, tables = done[name]
+        if isinstance(protocol, Naive):
+            if tables[0] is not None:
+                rows += protocol.evaluate(splits[0], tables[0], seed)
+        else:
+            for split, table in zip(splits, tables, strict=True):
+                rows += protocol.evaluate(split, table, seed) if table is not None else []
+            rows += protocol.summarise(splits, tables, seed)
+        rows += _pixels(run, category, detector, name, splits)
+    return rows + _differences(run, category, done)
+
+
+def _differences(run: Run, category: str, done: dict[str, Repeats]) -> list[ResultRow]:
+    naive, three_way = run.protocols.get("naive"), run.protocols.get("three_way")
+    rows: list[ResultRow] = []
+    if not isinstance(three_way, ThreeWay) or "three_way" not in done:
+        return rows
+    splits, tables = done["three_way"]
+    if isinstance(naive, Naive) and "naive" in done:
+        naive_splits, naive_tables = done["naive"]
+        if naive_tables[0] is not None:
+            rows += naive_minus_three_way(naive, three_way, naive_splits[0], naive_tables[0], splits, tables, run.config.seed)
+    if UNGROUPED in done and run.samples[category].has_objects:
+        rows += ungrouped_minus_grouped(three_way, *done[UNGROUPED], splits, tables, run.samples[category], run.config.seed)
+    return rows
+
+
+def _pixels(run: Run, category: str, detector: str, protocol: str, splits: tuple[Split, ...]) -> list[ResultRow]:
+    rows: list[ResultRow] = []
+    frame = run.samples[category].frame.set_index("sample_id")
+    for split in splits:
+        arrays = run.pixels(category, detector, protocol, split.repeat)
+        if arrays is None:
+            continue
+        partition = "test" if protocol == "naive" else "inference"
+        wanted = set(split.partitions()[partition])
+        rows += pixel_rows(
+            PixelHistograms.from_arrays(arrays), frame, wanted, protocol=protocol, repeat=split.repeat,
+            partition=partition, evaluation=run.config.evaluation, seed=run.config.seed,
+        )  # fmt: skip
+    return rows
+
+
+def _comparisons(run: Run, category: str) -> list[dict[str, object]]:
+    protocol = run.protocols.get("three_way")
+    if not isinstance(protocol, ThreeWay) or len(run.labels) < 2:
+        return []
+    compare = run.config.evaluation.compare
+    splits = run.splits(category, "three_way")
+    tables = {d: repeats_of(run, category, d, "three_way")[1] for d in run.labels}
+    return compare_detectors(
+        protocol, splits, tables, run.samples[category], margin=compare.margin, rope=compare.rope,
+        adjust=compare.adjust, baseline=compare.baseline,
+    )  # fmt: skip

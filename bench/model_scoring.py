@@ -1,0 +1,135 @@
+"""Score new images with a stored model."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from bench.csv_cells import escape_cell
+from bench.images import ImageFiles, ManifestImages, images_at
+from bench.manifest_files import read_manifest
+from bench.plugins import load_file
+from bench.run_folder import Run
+from bench.training import checked_scores
+from detectors.base import SupportsMaps
+from detectors.model_file import read_header
+from detectors.registry import BUILTIN, known_plugins, load_plugin
+from protocols.errors import InputError
+from protocols.thresholds import rule_name
+
+MODEL_FILE = "model.safetensors"
+
+
+def score_images(
+    model: Path, images: Path, output: Path, *, rule: str | None, maps: Path | None, device: str,
+    plugins: tuple[Path, ...] = (),
+) -> tuple[dict[str, object], str]:
+    """Score images, write the score file (and maps), and return a summary as a document and as text.
+
+    Raises
+    ------
+    InputError
+        MODEL is no model, IMAGES hold no image, or the rule was not part of the run.
+    """
+    path = model / MODEL_FILE if model.is_dir() else model
+    if not path.is_file():
+        raise InputError(str(model), "no model", f"a job folder with {MODEL_FILE}, or that file",
+                         "Run with -o store.models=all, and name runs/NAME/jobs/KEY.")  # fmt: skip
+    detector = load_detector(path, device, plugins)
+    threshold, used = stored_threshold(path.parent, rule)
+    files, sample_ids, known = open_images(images)
+    scores = checked_scores(detector.score(files), len(sample_ids))
+    frame = pd.DataFrame({"sample_id": sample_ids, "score": scores})
+    if known is not None:
+        frame["label"] = known
+    frame["predicted"] = "" if math.isnan(threshold) else (scores >= threshold).astype(int)
+    frame["threshold"] = "" if math.isnan(threshold) else threshold
+    columns = ["sample_id", *(["label"] if known is not None else []), "score", "predicted", "threshold"]
+    output.parent.mkdir(parents=True, exist_ok=True)
+    _escaped(frame.loc[:, columns]).to_csv(output, index=False)
+    if maps is not None:
+        _write_maps(detector, files, sample_ids, maps)
+    n_called = int((scores >= threshold).sum()) if not math.isnan(threshold) else None
+    document = {"output": str(output), "n_images": len(sample_ids), "threshold_rule": used,
+                "threshold": None if math.isnan(threshold) else threshold, "n_anomalous": n_called}  # fmt: skip
+    decision = "no threshold is stored beside this model: scores only" if n_called is None else (
+        f"{n_called} called anomalous at {threshold:.6g} ({used})")  # fmt: skip
+    return document, f"{len(sample_ids)} images scored, {decision}\nwritten to {output}"
+
+
+def load_detector(path: Path, device: str, plugins: tuple[Path, ...] = ()) -> Any:
+    """Return the detector stored in a model file; nothing in the file is executed or imported.
+
+    Raises
+    ------
+    InputError
+        The file is not a model of ours, or its detector is neither registered nor in a file the user named.
+    """
+    header = read_header(path)
+    if header.detector in known_plugins("detector", BUILTIN):
+        return load_plugin("detector", header.detector, BUILTIN).load(path, device=device)
+    for plugin in plugins:
+        cls = getattr(load_file(plugin), header.class_path.rpartition(".")[2], None)
+        if cls is not None:
+            return cls.load(path, device=device)
+    raise InputError(str(path), header.class_path, f"one of {sorted(known_plugins('detector', BUILTIN))}",
+                     "Name the Python file that defines this detector with --plugin.")  # fmt: skip
+
+
+def open_images(path: Path) -> tuple[ImageFiles, list[str], list[int] | None]:
+    """Return images, their sample ids, and their labels where a manifest has them."""
+    if path.is_file() and path.suffix.lower() in (".csv", ".parquet"):
+        manifest = read_manifest(path, both_classes=False)
+        ids = list(manifest.frame["sample_id"])
+        return ManifestImages(manifest, ids), ids, [int(v) for v in manifest.frame["label_index"]]
+    files, names = images_at(path)
+    return files, names, None
+
+
+def stored_threshold(folder: Path, rule: str | None) -> tuple[float, str]:
+    """Return the threshold that the job beside a model gave, and the rule's name; NaN where there is none.
+
+    Raises
+    ------
+    InputError
+        The rule was not part of the run.
+    """
+    record_path, run_path = folder / "record.json", folder.parent.parent
+    if not record_path.is_file() or not (run_path / "results.parquet").is_file():
+        return math.nan, ""
+    run = Run.load(run_path)
+    results = run.results
+    of = results[(results["job_key"] == folder.name) & (results["level_of_analysis"] == "image") & results["threshold"].notna()]
+    rules = list(dict.fromkeys(of["threshold_rule"]))
+    if rule is None:
+        configured = [rule_name(t.rule, dict(t.parameters)) for p in run.config.protocols if p.name == "three_way" for t in p.thresholds]  # fmt: skip
+        rule = next((r for r in configured if r in rules), rules[0] if rules else "")
+    elif rule not in rules:
+        raise InputError("--threshold-rule", rule, f"one of {rules}", "Name a rule of the run's results.csv.")
+    chosen = of[of["threshold_rule"] == rule]["threshold"]
+    return (float(chosen.iloc[0]), rule) if len(chosen) else (math.nan, "")
+
+
+def _write_maps(detector: Any, files: Any, sample_ids: list[str], folder: Path) -> None:
+    """Write maps as 16-bit PNG on one scale, which stands beside them."""
+    if not isinstance(detector, SupportsMaps):
+        raise InputError("--maps", type(detector).__name__, "a detector with maps", "Leave --maps out.")
+    folder.mkdir(parents=True, exist_ok=True)
+    heats = list(detector.maps(files))
+    low, high = min(float(h.min()) for h in heats), max(float(h.max()) for h in heats)
+    scale = 65535 / (high - low) if high > low else 0.0
+    rows = []
+    for index, (sample_id, heat) in enumerate(zip(sample_ids, heats, strict=True)):
+        name = f"{index:06d}.png"
+        Image.fromarray(np.round((heat - low) * scale).astype(np.uint16)).save(folder / name)
+        rows.append({"sample_id": sample_id, "map": name, "value_at_0": low, "value_at_65535": high})
+    _escaped(pd.DataFrame(rows)).to_csv(folder / "maps.csv", index=False)
+
+
+def _escaped(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(sample_id=frame["sample_id"].map(escape_cell))
