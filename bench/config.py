@@ -274,7 +274,9 @@ def read_document(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -
         text = text.replace("\t", " ")  # legal in JSON between values, never inside a string; not in YAML
     document = parse(text, source)
     if document.data is None:
-        raise InputError(source, "an empty file", "a configuration", "Start from `lab2factory init`.", code="EmptyConfig")  # fmt: skip  # noqa: E501
+        raise InputError(
+            source, "an empty file", "a configuration", "Start from `lab2factory init`.", code="EmptyConfig"
+        )
     for assignment in overrides:
         document = override(document, assignment)
     return document
@@ -283,7 +285,7 @@ def read_document(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -
 def load_config(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Config:
     """Read and check a configuration file.
 
-    Relative paths are looked up beside the file, then in the current folder; those found become absolute, so that
+    Relative paths are looked up below the current folder, then beside the file; those found become absolute, so that
     the resolved configuration works from anywhere. ``name`` is by default that of the file.
 
     Raises
@@ -322,7 +324,7 @@ def _with_absolute_paths(data: dict[str, Any], path: Path | None) -> dict[str, A
         if not isinstance(entry, dict) or not isinstance(entry.get(key), str) or not entry[key]:
             return entry
         given = Path(entry[key]).expanduser()
-        for folder in ([path.absolute().parent] if path else []) + [Path.cwd()]:
+        for folder in [Path.cwd(), *([path.absolute().parent] if path else [])]:
             if (folder / given).exists():
                 return {**entry, key: os.path.normpath(folder / given)}
         return entry

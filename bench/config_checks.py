@@ -77,7 +77,8 @@ def distinct(key: str, what: str) -> Callable[[tuple[Any, ...]], tuple[Any, ...]
         for index, value in enumerate(values):
             if value in values[:index]:
                 fix = "Give each its own label." if key == "label" else "Remove one of them."
-                raise wrong(f"each {key} of {what} once (also at {values.index(value)})", fix, at=f"{index}.{key}", found=value)  # fmt: skip  # noqa: E501
+                expected = f"each {key} of {what} once (also at {values.index(value)})"
+                raise wrong(expected, fix, at=f"{index}.{key}", found=value)
         return entries
 
     return checked
@@ -197,7 +198,8 @@ def rule(given: Any) -> Any:
     if not isinstance(given, dict):
         raise wrong("a rule, as in youden or {rule: max_fpr, value: 0.05}")
     nested = given.get("parameters")
-    parameters = {**(nested if isinstance(nested, dict) else {}), **{k: v for k, v in given.items() if k not in ("rule", "parameters")}}  # fmt: skip  # noqa: E501
+    flat = {k: v for k, v in given.items() if k not in ("rule", "parameters")}
+    parameters = {**(nested if isinstance(nested, dict) else {}), **flat}
     name = given.get("rule")
     from protocols.thresholds import RULES
 
@@ -226,14 +228,16 @@ def _parameter(key: str, value: object) -> None:
     """Check one parameter of a rule."""
     if key in COMMON_PARAMETERS:
         if value not in COMMON_PARAMETERS[key]:
-            raise wrong(f"one of {', '.join(COMMON_PARAMETERS[key])}", nearest_hint(value, COMMON_PARAMETERS[key]), at=key, found=value)  # fmt: skip  # noqa: E501
+            words = COMMON_PARAMETERS[key]
+            raise wrong(f"one of {', '.join(words)}", nearest_hint(value, words), at=key, found=value)
         return
     if key == "prevalence" and value is None:
         return
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or abs(value) == float("inf"):
         raise wrong("a number", at=key, found=value)
     if key in ("missed", "false_alarm", "beta") and value <= 0:
-        raise wrong("a number above 0", "Costs are in any unit; only their ratio matters." if key != "beta" else "The default is 1.", at=key, found=value)  # fmt: skip  # noqa: E501
+        hint = "The default is 1." if key == "beta" else "Costs are in any unit; only their ratio matters."
+        raise wrong("a number above 0", hint, at=key, found=value)
     if key == "prevalence" and not 0 < value < 1:
         raise wrong("a share between 0 and 1", "Write 0.01 for 1 %.", at=key, found=value)
     if key == "value" and not 0 <= value <= 1:

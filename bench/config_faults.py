@@ -143,9 +143,11 @@ def _fields(model: type[BaseModel], path: KeyPath, data: Any) -> Iterator[str]:
         data = data[part]
         if isinstance(part, int):
             continue
-        models = [inner for outer in models if part in outer.model_fields for inner in _models(outer.model_fields[part].annotation)]  # fmt: skip  # noqa: E501
+        fields = [outer.model_fields[part] for outer in models if part in outer.model_fields]
+        models = [inner for field in fields for inner in _models(field.annotation)]
     if len(models) > 1:  # protocols: the one of that name
-        models = [m for m in models if isinstance(data, dict) and data.get("name") in get_args(m.model_fields["name"].annotation)]  # fmt: skip  # noqa: E501
+        name = data.get("name") if isinstance(data, dict) else None
+        models = [m for m in models if name in get_args(m.model_fields["name"].annotation)]
     for found in models:
         yield from found.model_fields
 

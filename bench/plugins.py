@@ -141,8 +141,8 @@ def load_file(path: Path) -> ModuleType:
         sys.modules.pop(path.stem, None)
         if not isinstance(error, Exception):
             raise  # the user's interruption
-        line = _line_in(error, path)
-        raise InputError(where + line, f"{type(error).__name__}: {error}", "a file that runs", "Correct the plug-in.") from error  # fmt: skip  # noqa: E501
+        found = f"{type(error).__name__}: {error}"
+        raise InputError(where + _line_in(error, path), found, "a file that runs", "Correct the plug-in.") from error
     return module
 
 

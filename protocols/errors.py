@@ -108,6 +108,10 @@ class MissingExtraError(Lab2FactoryError, ImportError):
 class StoreError(_Located, OSError):
     """A run folder cannot be written, or what it holds is damaged."""
 
+    def __init__(self, where: str, found: object, expected: str, fix: str, code: str | None = None) -> None:
+        super().__init__(where, found, expected, fix, code)
+        self.args = (where, found, expected, fix, code)  # OSError keeps the first two only
+
     # OSError.__str__ would print errno style.
     __str__ = _Located.__str__
 

@@ -1,0 +1,62 @@
+"""Splits as CSV files: the fingerprint in the first line, then one row an image."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+from bench.atomic import store_errors
+from protocols.errors import InputError
+from protocols.partition import Split
+from protocols.samples import SampleTable
+
+COLUMNS = ["sample_id", "object_id", "partition"]
+_START = "# fingerprint: "
+
+
+def split_csv(split: Split, samples: SampleTable) -> bytes:
+    """Return a split as CSV; ids are written as they are, so that the fingerprint can be checked from the lines."""
+    partition_of = split.partition_of()
+    buffer = io.StringIO()
+    buffer.write(f"{_START}{split.fingerprint}\n")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    frame = samples.frame
+    for sample_id, object_id in zip(frame["sample_id"], frame["object_id"], strict=True):
+        writer.writerow([sample_id, object_id, partition_of[sample_id]])
+    return buffer.getvalue().encode()
+
+
+def read_split_file(path: Path) -> Split:
+    """Return the split of a file ``<repeat>.csv``, with the remarks of ``<repeat>.json`` beside it if there is one.
+
+    Raises
+    ------
+    InputError
+        The file is missing or not a split, or the fingerprint is not that of its lines (code ``DamagedFile``).
+    """
+    where = str(path)
+    if not path.is_file():
+        raise InputError(where, "no such file", "a split", "Correct the path, or draw the splits again.")
+    with store_errors(path):
+        text = path.read_bytes().decode("utf-8", errors="replace")
+    first, _, rest = text.partition("\n")
+    rows = list(csv.reader(io.StringIO(rest, newline="")))
+    if not first.startswith(_START) or not rows or rows[0] != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
+        raise InputError(where, first[:60], f"a first line {_START!r} and the columns {', '.join(COLUMNS)}",
+                         "Draw the splits again.", code="DamagedFile")  # fmt: skip
+    if not path.stem.isdigit():
+        raise InputError(where, path.stem, "the number of the repeat as the file's name", "Rename the file.")
+    remarks = path.with_suffix(".json")
+    said = json.loads(remarks.read_text(encoding="utf-8")) if remarks.is_file() else {}
+    split = Split.from_partitions(
+        int(path.stem), {row[0]: row[2] for row in rows[1:]},
+        status=said.get("status", "ok"), notes=tuple(said.get("notes", ())),
+    )  # fmt: skip
+    stated = first.removeprefix(_START).strip()
+    if split.fingerprint != stated:
+        raise InputError(where, f"fingerprint {stated[:16]}...", f"that of the lines, {split.fingerprint[:16]}...",
+                         "The file was changed or damaged: draw the splits again.", code="DamagedFile")  # fmt: skip
+    return split
