@@ -110,11 +110,13 @@ def bootstrap_interval(labels: ArrayLike, scores: ArrayLike, *, metric: Metric =
         note = f"perfect {'separation' if value else 'inversion'}: one-sided bound of {n} {units}, heuristic"
         return finished(value, *perfect_bound(value, n, level), "degenerate", (note, *notes), 0.0)
 
-    def images(weights: NDArray[np.int64]) -> NDArray[np.float64]:
-        return weighted(weights[:, index])
+    def statistics(weights: NDArray[np.int64]) -> NDArray[np.float64]:
+        values = weighted(weights[:, index])
+        second = _pivots(clustered, value, weights) if method == "studentised" else values
+        return np.column_stack([values, second])
 
-    statistic = _studentised(clustered, value) if method == "studentised" else None
-    replicates, pivots, redrawn = _draw(defective, images, statistic, n_resamples, len(y), generator(seed, name))
+    drawn, redrawn = resample(defective, statistics, n_resamples, len(y), generator(seed, name))
+    replicates, pivots = drawn.T
     if len(replicates) < 2:
         return finished(math.nan, math.nan, math.nan, "undefined",
                         (f"{name} is undefined in nearly all resamples; it is {value!r}", *notes))  # fmt: skip
@@ -124,7 +126,7 @@ def bootstrap_interval(labels: ArrayLike, scores: ArrayLike, *, metric: Metric =
     if method == "studentised":
         low, high, more = _studentised_limits(clustered, value, pivots, level)
     elif method == "bca":
-        jackknife = clustered.leave_one_out() if name == "auroc" else _leave_one_out(images, len(ids), len(y))
+        jackknife = clustered.leave_one_out() if name == "auroc" else leave_one_out(statistics, len(ids), len(y))[:, 0]
         low, high, more = bca_limits(value, replicates, jackknife, level, defective)
     else:
         (low, high), more = percentile_limits(replicates, level), ()
@@ -162,6 +164,53 @@ def draw_objects(defective: NDArray[np.bool_], n_resamples: int, rng: np.random.
     return np.bincount(flat, minlength=n_resamples * n_objects).reshape(n_resamples, n_objects)
 
 
+def resample(defective: NDArray[np.bool_], statistics: Replicator, n_resamples: int, size: int,
+             rng: np.random.Generator) -> tuple[NDArray[np.float64], float]:  # fmt: skip
+    """Draw objects until enough replicates are defined.
+
+    Parameters
+    ----------
+    defective
+        Whether each object has an anomalous image, shape (G,).
+    statistics
+        Multiplicities (b, G) to values (b, k); NaN where undefined.
+    n_resamples
+        Replicates asked for.
+    size
+        Numbers that one replicate needs in memory, for the size of the blocks.
+    rng
+        Generator.
+
+    Returns
+    -------
+    tuple
+        Values, shape (B, k), and the share of draws that had to be redrawn. B is less than asked for when nearly
+        all draws are undefined.
+    """
+    kept: list[NDArray[np.float64]] = []
+    n_kept = n_drawn = 0
+    largest = next(blocks(n_resamples, max(size, len(defective)))).stop
+    while n_kept < n_resamples and n_drawn < _GIVE_UP * n_resamples:
+        # Never more than are missing, so that the draws do not depend on the size of the blocks.
+        weights = draw_objects(defective, min(largest, n_resamples - n_kept), rng)
+        values = statistics(weights)
+        kept.append(values[np.isfinite(values).all(axis=1)])
+        n_drawn += len(values)
+        n_kept += len(kept[-1])
+    return np.concatenate(kept), 1 - n_kept / n_drawn
+
+
+def leave_one_out(statistics: Replicator, n_objects: int, size: int) -> NDArray[np.float64]:
+    """Return the values without each object in turn, shape (G, k); arguments as for :func:`resample`."""
+    values = []
+    for rows in blocks(n_objects, max(size, n_objects)):
+        without = np.arange(n_objects)[rows]
+        weights = np.ones((len(without), n_objects), np.int64)
+        weights[np.arange(len(without)), without] = 0
+        values.append(statistics(weights))
+    return np.concatenate(values)
+
+
 def generator(seed: Seed, name: str) -> np.random.Generator:
     """Return the generator of a seed for the metric of this name; a Generator is used as it is."""
     if isinstance(seed, np.random.Generator):
@@ -171,48 +220,12 @@ def generator(seed: Seed, name: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(name.encode())])))
 
 
-def _draw(defective: NDArray[np.bool_], images: Replicator, pivot: Replicator | None, n_resamples: int, n_images: int,
-          rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:  # fmt: skip
-    """Return defined replicates, their pivots, and the share of redraws."""
-    kept: list[NDArray[np.float64]] = [np.empty(0)]
-    pivots: list[NDArray[np.float64]] = [np.empty(0)]
-    n_kept = n_drawn = 0
-    largest = next(blocks(n_resamples, max(n_images, len(defective)))).stop
-    while n_kept < n_resamples and n_drawn < _GIVE_UP * n_resamples:
-        # Never more than are missing, so that the draws do not depend on the size of the blocks.
-        size = min(largest, n_resamples - n_kept)
-        weights = draw_objects(defective, size, rng)
-        values = images(weights)
-        second = pivot(weights) if pivot else values
-        defined = np.isfinite(values) & np.isfinite(second)
-        kept.append(values[defined])
-        pivots.append(second[defined])
-        n_drawn += size
-        n_kept += int(defined.sum())
-    return np.concatenate(kept), np.concatenate(pivots), 1 - n_kept / n_drawn
-
-
-def _leave_one_out(images: Replicator, n_objects: int, n_images: int) -> NDArray[np.float64]:
-    """Return the metric without each object in turn, shape (G,)."""
-    values = []
-    for rows in blocks(n_objects, max(n_images, n_objects)):
-        without = np.arange(n_objects)[rows]
-        weights = np.ones((len(without), n_objects), np.int64)
-        weights[np.arange(len(without)), without] = 0
-        values.append(images(weights))
-    return np.concatenate(values)
-
-
-def _studentised(clustered: ClusteredAuroc, value: float) -> Replicator:
+def _pivots(clustered: ClusteredAuroc, value: float, weights: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return (logit A* - logit A) / se*, NaN where the replicate has no standard error."""
-
-    def pivot(weights: NDArray[np.int64]) -> NDArray[np.float64]:
-        a, variance = clustered.variance(weights)
-        inside = (a > 0) & (a < 1) & (variance > 1e-24)
-        a, variance = np.where(inside, a, np.nan), np.where(inside, variance, np.nan)
-        return np.asarray((special.logit(a) - special.logit(value)) * a * (1 - a) / np.sqrt(variance))
-
-    return pivot
+    a, variance = clustered.variance(weights)
+    inside = (a > 0) & (a < 1) & (variance > 1e-24)
+    a, variance = np.where(inside, a, np.nan), np.where(inside, variance, np.nan)
+    return np.asarray((special.logit(a) - special.logit(value)) * a * (1 - a) / np.sqrt(variance))
 
 
 def _studentised_limits(clustered: ClusteredAuroc, value: float, pivots: NDArray[np.float64], level: float
