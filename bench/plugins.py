@@ -65,7 +65,7 @@ def listing(kind: str) -> dict[str, str]:
     elif kind == "reports":
         ours = REPORT_LINES
     else:
-        raise InputError("ls", kind, f"one of {', '.join(KINDS)}, runs", nearest_hint(kind, KINDS))
+        raise InputError("ls", kind, f"one of {', '.join(KINDS)}, runs", nearest_hint(kind, (*KINDS, "runs")))
     return {**ours, **_entry_points(kind, ours)}
 
 
@@ -156,3 +156,13 @@ def _line_in(error: BaseException, path: Path) -> str:
             line = f", line {traceback.tb_lineno}"
         traceback = traceback.tb_next
     return line
+
+
+def detectors_in(module: ModuleType) -> dict[str, str]:
+    """Return the detectors that a plug-in file defines, as class paths with one line each."""
+    return {
+        f"{module.__name__}.{name}": _first_line(value)
+        for name, value in vars(module).items()
+        if inspect.isclass(value) and value.__module__ == module.__name__
+        and callable(getattr(value, "fit", None)) and callable(getattr(value, "score", None))
+    }  # fmt: skip

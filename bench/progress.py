@@ -127,6 +127,8 @@ class Progress:
             running = _Running(self._titles.get(key, key), time.monotonic(), last_line=time.monotonic())
             self._running[key] = running
             self._most_at_once = max(self._most_at_once, len(self._running))
+        if self._store is not None:
+            self._store.clear_progress(key)  # what an earlier attempt said before it was killed
         self._event({"event": "started", "key": key, "title": running.title})
         self._say(f"started {running.title}")
 
