@@ -139,29 +139,31 @@ def class_resolved_rho(
     UndefinedError
         Code ``CorrectionUndefined``: every repeat uses all objects of a class that matters.
     """
+    name = resolve_metric(metric).name
+    found = overlap(splits, samples)
+    weight = None
+    if name == "auroc" and tables is not None:
+        others = None if other_tables is None else _inference(splits, other_tables)
+        weight = auroc_weight(_inference(splits, tables), others)
+    elif name in SMOOTH and sensitivity is not None and overkill is not None:
+        weight = smooth_weight(name, found, sensitivity, overkill, other_sensitivity, other_overkill, costs=costs)
+    return rho_of(found, name, weight, correction)
+
+
+def rho_of(found: Overlap, metric: str, weight: float | None, correction: str = "class_resolved") -> float:
+    """Return rho for a metric; ``weight`` is the anomalous class's where both classes matter."""
     if correction not in CORRECTIONS:
         raise InputError("correction", correction, f"one of {', '.join(CORRECTIONS)}", "Correct the name.")
-    name = resolve_metric(metric).name
     if correction == "none":
         return 0.0
-    found = overlap(splits, samples)
     if correction == "image_ratio":
-        ratio = found.image_ratio_ranking if name == "auroc" else found.image_ratio
+        ratio = found.image_ratio_ranking if metric == "auroc" else found.image_ratio
         return ratio / (1 + ratio)
     if correction == "max":
         return _checked(found.largest)
-    if name in OF_ANOMALOUS:
+    if metric in OF_ANOMALOUS:
         return _checked(found.anomalous)
-    if name in OF_NOMINAL:
-        return _checked(found.nominal)
-    weight = None
-    if name == "auroc" and tables is not None:
-        weight = auroc_weight(
-            _inference(splits, tables), None if other_tables is None else _inference(splits, other_tables)
-        )
-    elif name in SMOOTH and sensitivity is not None and overkill is not None:
-        weight = smooth_weight(name, found, sensitivity, overkill, other_sensitivity, other_overkill, costs=costs)
-    return _checked(found.mixture(weight))
+    return _checked(found.nominal if metric in OF_NOMINAL else found.mixture(weight))
 
 
 def _inference(splits: Sequence[Split], tables: Sequence[ScoreTable]) -> list[Units]:

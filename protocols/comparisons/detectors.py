@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from protocols.errors import InputError, UndefinedError
@@ -22,7 +21,7 @@ from protocols.results import COMPARISON_COLUMNS, Estimate, TestResult
 from protocols.samples import SampleTable
 from protocols.scores import ScoreTable
 
-from .class_resolved import auroc_weight, class_resolved_rho, overlap
+from .class_resolved import SMOOTH, Overlap, auroc_weight, overlap, rho_of, smooth_weight
 from .corrected_t import corrected_resampled_ttest
 from .multiplicity import adjust_p_values
 
@@ -98,6 +97,8 @@ def compare_detectors(
     if not pairs or not some:
         return []
     rules = criteria(thresholds, prevalence)
+    shared = {tuple(j for j in range(len(splits)) if tables[a][j] and tables[b][j]) for a, b in pairs}
+    overlaps = {common: overlap([splits[j] for j in common], samples) for common in shared if common}
     rows: list[dict[str, object]] = []
     for level_of_analysis in levels_of(some[0], object_policy):
         notes = grouping_notes(some[0], object_policy)
@@ -105,7 +106,7 @@ def compare_detectors(
         keys: list[Key] = [("inference", "auroc", "")]
         keys += [("inference", metric, rule.name) for rule in rules for metric in METRICS[1:]]
         for key in keys:
-            family = [_compare(arena, a, b, key, splits, samples, correction, level, rope, margin) for a, b in pairs]
+            family = [_compare(arena, a, b, key, overlaps, correction, level, rope, margin) for a, b in pairs]
             common: dict[str, object] = {
                 "category": category, "protocol": protocol, "level_of_analysis": level_of_analysis, "metric": key[1],
                 "threshold_rule": key[2], "level": level, "rope": rope, "adjust": adjust, "correction": correction,
@@ -186,7 +187,7 @@ def _arena(tables: Mapping[str, Tables], splits: Sequence[Split], rules: Sequenc
     return _Arena(repeats, found, resampling)
 
 
-def _compare(arena: _Arena, a: str, b: str, key: Key, splits: Sequence[Split], samples: SampleTable, correction: str,
+def _compare(arena: _Arena, a: str, b: str, key: Key, overlaps: Mapping[tuple[int, ...], Overlap], correction: str,
              level: float, rope: float, margin: float | None) -> _Pair:  # fmt: skip
     common = sorted(arena.repeats[a].keys() & arena.repeats[b].keys())
     nan = math.nan
@@ -202,7 +203,7 @@ def _compare(arena: _Arena, a: str, b: str, key: Key, splits: Sequence[Split], s
 
     x, y = of(a, key), of(b, key)
     difference = x.minus(y)
-    rho, notes = _rho(arena, a, b, key, [splits[j] for j in common], samples, correction, common, of)
+    rho, notes = _rho(arena, a, b, key, overlaps[tuple(common)], correction, common, of)
     mean = float(difference.values.mean())
     test = TestResult(mean, nan, nan, level, nan, nan, nan, "corrected resampled t", "undefined")
     if rho is not None:
@@ -219,22 +220,18 @@ def _compare(arena: _Arena, a: str, b: str, key: Key, splits: Sequence[Split], s
     )  # fmt: skip
 
 
-def _rho(arena: _Arena, a: str, b: str, key: Key, splits: Sequence[Split], samples: SampleTable, correction: str,
-         common: Sequence[int], of: Callable[[str, Key], Replicates]
-         ) -> tuple[float | None, tuple[str, ...]]:  # fmt: skip
+def _rho(arena: _Arena, a: str, b: str, key: Key, found: Overlap, correction: str, common: Sequence[int],
+         of: Callable[[str, Key], Replicates]) -> tuple[float | None, tuple[str, ...]]:  # fmt: skip
     """Return rho (None: the correction is not defined) and how it came about."""
-    metric, rule = key[1], key[2]
+    metric, weight = key[1], None
+    if metric == "auroc":
+        units_a, units_b = ([arena.repeats[label][j].inference for j in common] for label in (a, b))
+        weight = auroc_weight(units_a, units_b)
+    elif metric in SMOOTH:
+        rates = [of(label, (key[0], rate, key[2])).values for label in (a, b) for rate in ("sensitivity", "overkill")]
+        weight = smooth_weight(metric, found, *rates)
     try:
-        if metric == "auroc" and correction == "class_resolved":
-            units = [[arena.repeats[label][j].inference for j in common] for label in (a, b)]
-            rho = overlap(splits, samples).mixture(auroc_weight(units[0], units[1]))
-        else:
-            rates: dict[str, NDArray[np.float64]] = {}
-            if rule:
-                for prefix, label in (("", a), ("other_", b)):
-                    for rate in ("sensitivity", "overkill"):
-                        rates[f"{prefix}{rate}"] = of(label, (key[0], rate, rule)).values
-            rho = class_resolved_rho(splits, samples, metric=metric, correction=correction, **rates)  # type: ignore[arg-type]
+        rho = rho_of(found, metric, weight, correction)
     except UndefinedError as error:
         return None, (str(error),)
     return rho, (f"rho {rho:.4g}",)
