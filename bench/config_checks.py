@@ -186,7 +186,7 @@ def synthetic(given: Any) -> Any:
         resolve(str(given.get("profile", "demo")), parameters)
     except InputError as error:
         where, found, expected, fix = error.args[:4]
-        key = next((k for k in given if k in re.split(r"\W+", where)), "")
+        key = next((k for k in given if k in (found, *re.split(r"\W+", where))), "")
         raise wrong(expected, fix, at=key, found=found) from error
     return {**{k: given[k] for k in ("profile", "seed") if k in given}, "parameters": parameters}
 

@@ -75,9 +75,11 @@ def render_cached(
     """Render a synthetic data set unless the cache has it, and return its folder."""
     from bench.synthetic import dataset_key, render_dataset
 
-    what = {"profile": config.profile, "seed": config.seed, "parameters": dict(config.parameters)}
-    folder = cache / "synthetic" / f"{config.profile}-{dataset_key(**what)}"
-    return render_dataset(folder, **what, workers=workers, report=report).parent
+    parameters = dict(config.parameters)
+    folder = cache / "synthetic" / f"{config.profile}-{dataset_key(config.profile, config.seed, parameters)}"
+    return render_dataset(
+        folder, profile=config.profile, seed=config.seed, parameters=parameters, workers=workers, report=report
+    ).parent
 
 
 def limited(manifest: Manifest, limit: int, seed: int) -> Manifest:

@@ -8,9 +8,14 @@ from bench.config import Config, config_from_dict
 from bench.report_data import report_data
 from bench.run_folder import Run
 from bench.runner import RunOptions, run_config
-from reports.console import demo_rows, demo_text
+from reports.console import demo as demo_document
+from reports.console import demo_text
 
-DETECTORS = ({"name": "csflow", "label": "CS-Flow"}, {"name": "glass", "label": "GLASS"}, {"name": "knn", "label": "kNN"})
+DETECTORS = (
+    {"name": "csflow", "label": "CS-Flow"},
+    {"name": "glass", "label": "GLASS"},
+    {"name": "knn", "label": "kNN"},
+)
 OBJECT_SD = 3.5  # parts differ visibly, so that remembering a part is worth something
 
 
@@ -51,9 +56,12 @@ def run_demo(
         outcomes[name] = run_config(config, options)
     leaky, clean = (report_data(Run.load(output / name)) for name in outcomes)
     document = {
-        "table": demo_rows(leaky, clean),
+        "table": demo_document(leaky, clean),
         "runs": {name: outcome.as_dict() for name, outcome in outcomes.items()},
     }
     lines = [demo_text(leaky, clean), ""]
-    lines += [f"{name}: {o.done} trainings done, {o.skipped} skipped, {o.failed} failed; report: {o.report}" for name, o in outcomes.items()]  # fmt: skip
+    lines += [
+        f"{name}: {o.done} trainings done, {o.skipped} skipped, {o.failed} failed; report: {o.report}"
+        for name, o in outcomes.items()
+    ]
     return document, "\n".join(lines), sum(o.failed for o in outcomes.values())

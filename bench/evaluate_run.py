@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from bench.evaluation import Tagged, category_means, comparisons_frame, results_frame
 from bench.planning import UNGROUPED
 from bench.run_folder import Run
@@ -9,7 +11,8 @@ from protocols.comparisons.detectors import compare_detectors
 from protocols.differences import naive_minus_three_way, ungrouped_minus_grouped
 from protocols.naive import Naive
 from protocols.partition import Split
-from protocols.pixel import PixelHistograms, pixel_rows
+from protocols.pixel_estimates import pixel_estimates
+from protocols.pixel_histogram import PixelHistogram
 from protocols.results import ResultRow
 from protocols.scores import ScoreTable
 from protocols.three_way import ThreeWay
@@ -28,7 +31,7 @@ def evaluate_run(run: Run) -> None:
                 Tagged(row, category, detector, _job_key(run, category, detector, row))
                 for row in _rows(run, category, detector)
             ]
-        comparisons += [{**row, "category": category} for row in _comparisons(run, category)]
+        comparisons += _comparisons(run, category)
     if len(run.categories) > 1:
         rows += category_means(rows, config.evaluation.level)
     remarks = ("limited",) if run.info.get("limit") else ()
@@ -79,25 +82,38 @@ def _differences(run: Run, category: str, done: dict[str, Repeats]) -> list[Resu
     if isinstance(naive, Naive) and "naive" in done:
         naive_splits, naive_tables = done["naive"]
         if naive_tables[0] is not None:
-            rows += naive_minus_three_way(naive, three_way, naive_splits[0], naive_tables[0], splits, tables, run.config.seed)
+            rows += naive_minus_three_way(
+                naive, three_way, naive_splits[0], naive_tables[0], splits, tables, run.config.seed
+            )
     if UNGROUPED in done and run.samples[category].has_objects:
-        rows += ungrouped_minus_grouped(three_way, *done[UNGROUPED], splits, tables, run.samples[category], run.config.seed)
+        rows += ungrouped_minus_grouped(
+            three_way, *done[UNGROUPED], splits, tables, run.samples[category], run.config.seed
+        )
     return rows
 
 
 def _pixels(run: Run, category: str, detector: str, protocol: str, splits: tuple[Split, ...]) -> list[ResultRow]:
+    """Return the pixel rows of each repeat, for the partition that is judged."""
     rows: list[ResultRow] = []
     frame = run.samples[category].frame.set_index("sample_id")
+    partition = "test" if protocol == "naive" else "inference"
+    evaluation = run.config.evaluation
     for split in splits:
         arrays = run.pixels(category, detector, protocol, split.repeat)
         if arrays is None:
             continue
-        partition = "test" if protocol == "naive" else "inference"
-        wanted = set(split.partitions()[partition])
-        rows += pixel_rows(
-            PixelHistograms.from_arrays(arrays), frame, wanted, protocol=protocol, repeat=split.repeat,
-            partition=partition, evaluation=run.config.evaluation, seed=run.config.seed,
+        judged = set(split.partitions()[partition])
+        keep = np.array([s in judged for s in arrays["sample_id"]])
+        histogram = PixelHistogram.from_arrays(arrays).select(keep)
+        samples = frame.loc[arrays["sample_id"][keep]]
+        estimates = pixel_estimates(
+            histogram, samples["object_id"].to_numpy(), samples["label"].to_numpy(), level=evaluation.level,
+            n_resamples=evaluation.intervals.n_resamples, seed=run.config.seed,
         )  # fmt: skip
+        rows += [
+            ResultRow(protocol, split.repeat, partition, "pixel", metric, estimate, optimistic=metric == "f1_max")
+            for metric, estimate in estimates.items()
+        ]
     return rows
 
 
@@ -106,9 +122,10 @@ def _comparisons(run: Run, category: str) -> list[dict[str, object]]:
     if not isinstance(protocol, ThreeWay) or len(run.labels) < 2:
         return []
     compare = run.config.evaluation.compare
-    splits = run.splits(category, "three_way")
     tables = {d: repeats_of(run, category, d, "three_way")[1] for d in run.labels}
     return compare_detectors(
-        protocol, splits, tables, run.samples[category], margin=compare.margin, rope=compare.rope,
-        adjust=compare.adjust, baseline=compare.baseline,
+        tables, run.splits(category, "three_way"), run.samples[category], thresholds=protocol.thresholds,
+        prevalence=protocol.prevalence, level=protocol.level, rope=compare.rope, margin=compare.margin,
+        adjust=compare.adjust, baseline=compare.baseline, object_score=protocol.object_score,
+        object_policy=protocol.object_policy, n_resamples=protocol.n_resamples, seed=run.config.seed, category=category,
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,8 +33,12 @@ def results_frame(rows: Iterable[Tagged], seed: int, remarks: Sequence[str] = ()
     for tagged in rows:
         row = tagged.row
         if remarks:
-            row = replace(row, estimate=replace(row.estimate, notes=tuple(dict.fromkeys((*remarks, *row.estimate.notes)))))
-        records.append(row.as_dict(category=tagged.category, detector=tagged.detector, seed=seed, job_key=tagged.job_key))
+            row = replace(
+                row, estimate=replace(row.estimate, notes=tuple(dict.fromkeys((*remarks, *row.estimate.notes))))
+            )
+        records.append(
+            row.as_dict(category=tagged.category, detector=tagged.detector, seed=seed, job_key=tagged.job_key)
+        )
     frame = pd.DataFrame.from_records(records, columns=list(RESULT_COLUMNS))
     for column in ("repeat", "n_nominal", "n_anomalous", "n_objects_nominal", "n_objects_anomalous", "n_repeats"):
         frame[column] = frame[column].astype("Int64")
@@ -76,7 +81,7 @@ def _mean_of(members: Sequence[Tagged], level: float) -> Tagged:
     value = float(np.mean([e.value for e in estimates]))
     se = float(np.sqrt(np.sum(np.square(errors))) / len(members))
     undefined = [m.category for m in members if m.row.estimate.status == "undefined"]
-    counts = {
+    counts: dict[str, Any] = {
         name: sum(getattr(e, name) for e in estimates) if all(getattr(e, name) is not None for e in estimates) else None
         for name in ("n_nominal", "n_anomalous", "n_objects_nominal", "n_objects_anomalous")
     }
@@ -110,13 +115,19 @@ def requirement_verdicts(results: pd.DataFrame, requirements: Mapping[str, float
         Name of the threshold rule that thresholded metrics are judged at.
     """
     columns = ["category", "detector", "requirement", "required", "value", "low", "high", "verdict"]
-    honest = results[(results["protocol"] == "three_way") & results["repeat"].isna() & (results["partition"] == "inference")]
+    honest = results[
+        (results["protocol"] == "three_way") & results["repeat"].isna() & (results["partition"] == "inference")
+    ]
     found = []
     for name, required in requirements.items():
         level, metric = split_metric(name)
         kind = resolve_metric(metric)
         rules = {rule} if kind.needs_threshold else {""}
-        of = honest[(honest["level_of_analysis"] == level) & (honest["metric"] == kind.name) & honest["threshold_rule"].isin(rules)]  # fmt: skip
+        of = honest[
+            (honest["level_of_analysis"] == level)
+            & (honest["metric"] == kind.name)
+            & honest["threshold_rule"].isin(rules)
+        ]
         higher = kind.direction == "higher"
         for _, row in of.iterrows():
             if not np.isfinite([row["low"], row["high"]]).all():
@@ -127,7 +138,9 @@ def requirement_verdicts(results: pd.DataFrame, requirements: Mapping[str, float
                 verdict = "not met"
             else:
                 verdict = "not shown"
-            found.append([row["category"], row["detector"], name, required, row["value"], row["low"], row["high"], verdict])  # fmt: skip
+            found.append(
+                [row["category"], row["detector"], name, required, row["value"], row["low"], row["high"], verdict]
+            )
     return pd.DataFrame(found, columns=columns)
 
 

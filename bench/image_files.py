@@ -161,7 +161,7 @@ def read_mask(
 
 def read_grey(
     path: Path, where: str, size: tuple[int, int] | None = None, max_pixels: int = MAX_PIXELS
-) -> NDArray[np.generic]:
+) -> NDArray[np.uint8] | NDArray[np.float64]:
     """Decode the grey values of a mask, on the scale 0 to 255; 16-bit values are divided by 256 without rounding.
 
     Returns

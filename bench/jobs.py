@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import shutil
 import tempfile
@@ -23,7 +22,7 @@ from bench.images import ManifestImages
 from bench.job_maps import MapFiles, keep_maps
 from bench.manifest import Manifest
 from bench.provenance import software_versions
-from bench.store import RunStore
+from bench.store import RunStore, parquet_bytes
 from bench.training import score_frame, train_and_score
 from detectors.base import FitContext, SupportsSaving
 from protocols.errors import DetectorError, Lab2FactoryError
@@ -106,14 +105,19 @@ def foreground_digest(manifest: Manifest, split: Split) -> str | None:
     return digest.hexdigest()
 
 
-def job_key(
-    spec: DetectorSpec, split: Split, *, category: str, seed: int, samples: str, foreground: str | None
-) -> str:
+def job_key(spec: DetectorSpec, split: Split, *, category: str, seed: int, samples: str, foreground: str | None) -> str:
     """Return the key: first 16 hex digits of the SHA-256 of the canonical JSON of all that decides the scores."""
     content = {
-        "schema": SCHEMA, **spec.identity(), "samples": samples, "foreground": foreground if spec.uses_foreground else None,
-        "split": split.fingerprint, "repeat": split.repeat, "category": category, "seed": seed, "numerics": NUMERICS,
-    }  # fmt: skip
+        "schema": SCHEMA,
+        **spec.identity(),
+        "samples": samples,
+        "foreground": foreground if spec.uses_foreground else None,
+        "split": split.fingerprint,
+        "repeat": split.repeat,
+        "category": category,
+        "seed": seed,
+        "numerics": NUMERICS,
+    }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -154,16 +158,30 @@ def run_job(job: Job, device: str = "cpu") -> dict[str, Any]:
             raise
         except BaseException as error:  # noqa: BLE001 - a detector may raise anything; it becomes a failed record
             files, facts, status = {"error.txt": traceback.format_exc().encode()}, {}, "failed"
-            message = str(error) if isinstance(error, (Lab2FactoryError, MemoryError)) else f"{type(error).__name__}: {error}"
+            message = (
+                str(error) if isinstance(error, (Lab2FactoryError, MemoryError)) else f"{type(error).__name__}: {error}"
+            )
             log.line(f"failed in phase {log.phase}: {message}")
         record = {
-            "schema": SCHEMA, "key": job.key, "detector": job.spec.label, "protocol": job.protocol,
-            "category": job.category, "repeat": job.repeat, "seed": job.seed, "status": status,
-            "phase": log.phase if status == "failed" else "", "message": message,
-            "weights_sha256": job.spec.weights_sha256, "identity": json.loads(json.dumps(job.spec.identity(), default=_plain)),
-            "versions": software_versions(), "device": device,
-            "fit_seconds": None, "score_seconds": None, "peak_memory_bytes": None, **facts,
-        }  # fmt: skip
+            "schema": SCHEMA,
+            "key": job.key,
+            "detector": job.spec.label,
+            "protocol": job.protocol,
+            "category": job.category,
+            "repeat": job.repeat,
+            "seed": job.seed,
+            "status": status,
+            "phase": log.phase if status == "failed" else "",
+            "message": message,
+            "weights_sha256": job.spec.weights_sha256,
+            "identity": json.loads(json.dumps(job.spec.identity(), default=_plain)),
+            "versions": software_versions(),
+            "device": device,
+            "fit_seconds": None,
+            "score_seconds": None,
+            "peak_memory_bytes": None,
+            **facts,
+        }
         return folder.finish(record, {**files, "log.txt": log.text().encode()})
 
 
@@ -234,7 +252,7 @@ def _do(job: Job, device: str, log: JobLog) -> tuple[dict[str, bytes | Path], di
             files["model.safetensors"] = path.read_bytes()
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
-    facts = {"fit_seconds": trained.fit_seconds, "score_seconds": trained.score_seconds,
+    facts: dict[str, object] = {"fit_seconds": trained.fit_seconds, "score_seconds": trained.score_seconds,
              "peak_memory_bytes": trained.peak_memory_bytes}  # fmt: skip
     return files, facts
 
@@ -246,10 +264,3 @@ def _fixed_scores(job: Job) -> pd.DataFrame:
     held_out = job.split.held_out(job.samples)
     scores = read_scores_for(job.spec.scores, held_out)
     return score_frame(job.samples, job.split, held_out, {LAST: scores})
-
-
-def parquet_bytes(frame: pd.DataFrame) -> bytes:
-    """Return a frame as Parquet, the same bytes for the same frame."""
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False, compression="zstd")
-    return buffer.getvalue()

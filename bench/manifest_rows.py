@@ -106,7 +106,7 @@ def check_rows(table: pd.DataFrame, source: str, *, both_classes: bool) -> list[
     ]
     faults += _names(table, source)
     faults += _objects(table, source)
-    if both_classes and table["label_index"].dtype == np.int64:
+    if both_classes and table["label_index"].isin((0, 1)).all():
         faults += _classes(table, source)
     return faults
 
@@ -136,9 +136,10 @@ def _numbers(table: pd.DataFrame, source: str) -> Iterator[InputError]:
         else:
             bad = (numbers.isna() & table[column].notna()) | np.isinf(numbers)
         for row in table.index[bad]:
+            value = table[column][row]
             yield InputError(
                 f"{source}, {table['sample_id'][row]}, column {column!r}",
-                table[column][row],
+                value.item() if isinstance(value, np.generic) else value,
                 expected,
                 "Correct the value.",
                 code,

@@ -12,7 +12,7 @@ from PIL import Image
 
 from bench.csv_cells import escape_cell
 from bench.images import ImageFiles, ManifestImages, images_at
-from bench.manifest_files import read_manifest
+from bench.layouts import read_dataset
 from bench.plugins import load_file
 from bench.run_folder import Run
 from bench.training import checked_scores
@@ -26,7 +26,13 @@ MODEL_FILE = "model.safetensors"
 
 
 def score_images(
-    model: Path, images: Path, output: Path, *, rule: str | None, maps: Path | None, device: str,
+    model: Path,
+    images: Path,
+    output: Path,
+    *,
+    rule: str | None,
+    maps: Path | None,
+    device: str,
     plugins: tuple[Path, ...] = (),
 ) -> tuple[dict[str, object], str]:
     """Score images, write the score file (and maps), and return a summary as a document and as text.
@@ -84,7 +90,7 @@ def load_detector(path: Path, device: str, plugins: tuple[Path, ...] = ()) -> An
 def open_images(path: Path) -> tuple[ImageFiles, list[str], list[int] | None]:
     """Return images, their sample ids, and their labels where a manifest has them."""
     if path.is_file() and path.suffix.lower() in (".csv", ".parquet"):
-        manifest = read_manifest(path, both_classes=False)
+        manifest = read_dataset(path, layout="csv", both_classes=False)
         ids = list(manifest.frame["sample_id"])
         return ManifestImages(manifest, ids), ids, [int(v) for v in manifest.frame["label_index"]]
     files, names = images_at(path)
@@ -104,10 +110,17 @@ def stored_threshold(folder: Path, rule: str | None) -> tuple[float, str]:
         return math.nan, ""
     run = Run.load(run_path)
     results = run.results
-    of = results[(results["job_key"] == folder.name) & (results["level_of_analysis"] == "image") & results["threshold"].notna()]
+    of = results[
+        (results["job_key"] == folder.name) & (results["level_of_analysis"] == "image") & results["threshold"].notna()
+    ]
     rules = list(dict.fromkeys(of["threshold_rule"]))
     if rule is None:
-        configured = [rule_name(t.rule, dict(t.parameters)) for p in run.config.protocols if p.name == "three_way" for t in p.thresholds]  # fmt: skip
+        configured = [
+            rule_name(t.rule, dict(t.parameters))
+            for p in run.config.protocols
+            if p.name == "three_way"
+            for t in p.thresholds
+        ]
         rule = next((r for r in configured if r in rules), rules[0] if rules else "")
     elif rule not in rules:
         raise InputError("--threshold-rule", rule, f"one of {rules}", "Name a rule of the run's results.csv.")

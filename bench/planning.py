@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.config import Config, NaiveConfig, ThreeWayConfig
@@ -57,28 +57,26 @@ class Plan:
 
 def build_protocols(config: Config) -> dict[str, Naive | ThreeWay]:
     """Return the protocols that a configuration asks for, by name."""
-    evaluation = config.evaluation
-    common = {
-        "level": evaluation.level, "n_resamples": evaluation.intervals.n_resamples,
-        "object_score": evaluation.object_score, "prevalence": evaluation.prevalence,
-        "object_policy": config.dataset.object_policy,
-    }  # fmt: skip
     found: dict[str, Naive | ThreeWay] = {}
+    evaluation, policy = config.evaluation, config.dataset.object_policy
     for entry in config.protocols:
         if isinstance(entry, NaiveConfig):
-            found["naive"] = Naive(nominal_test_share=entry.nominal_test_share, **common)
+            found["naive"] = Naive(
+                nominal_test_share=entry.nominal_test_share, level=evaluation.level,
+                n_resamples=evaluation.intervals.n_resamples, object_score=evaluation.object_score,
+                prevalence=evaluation.prevalence, object_policy=policy,
+            )  # fmt: skip
         else:
-            arguments = {
-                "repeats": entry.repeats, "design": entry.design, "merge_nominal_test": entry.merge_nominal_test,
-                "nominal_ratio": entry.nominal_ratio, "quota_unit": entry.quota_unit,
-                "min_train_share": entry.min_train_share, "ndo": entry.ndo,
-                "thresholds": tuple((t.rule, dict(t.parameters)) for t in entry.thresholds),
-            }  # fmt: skip
-            found["three_way"] = ThreeWay(**arguments, **common)
+            grouped = ThreeWay(
+                thresholds=tuple((t.rule, dict(t.parameters)) for t in entry.thresholds), repeats=entry.repeats,
+                design=entry.design, nominal_ratio=entry.nominal_ratio, quota_unit=entry.quota_unit,
+                merge_nominal_test=entry.merge_nominal_test, min_train_share=entry.min_train_share, ndo=entry.ndo,
+                object_policy=policy, level=evaluation.level, n_resamples=evaluation.intervals.n_resamples,
+                object_score=evaluation.object_score, prevalence=evaluation.prevalence,
+            )  # fmt: skip
+            found["three_way"] = grouped
             if entry.compare_ungrouped:
-                found[UNGROUPED] = ThreeWay(
-                    **arguments, **{**common, "object_policy": "image_is_object"}, name=UNGROUPED
-                )
+                found[UNGROUPED] = replace(grouped, object_policy="image_is_object", name=UNGROUPED)
     return found
 
 
@@ -92,13 +90,14 @@ def ungrouped_detectors(config: Config, labels: Sequence[str]) -> tuple[str, ...
     """
     for entry in config.protocols:
         if isinstance(entry, ThreeWayConfig) and entry.compare_ungrouped:
-            if entry.compare_ungrouped is True:
+            named = entry.compare_ungrouped
+            if isinstance(named, bool):
                 return tuple(labels)
-            unknown = [name for name in entry.compare_ungrouped if name not in labels]
+            unknown = [name for name in named if name not in labels]
             if unknown:
                 raise InputError("protocols, three_way.compare_ungrouped", unknown[0], f"one of {list(labels)}",
                                  "Name detectors by their labels.")  # fmt: skip
-            return tuple(entry.compare_ungrouped)
+            return tuple(named)
     return ()
 
 
@@ -112,7 +111,9 @@ def detector_specs(config: Config, plugins: tuple[Path, ...] = ()) -> tuple[Dete
             name = entry.name or entry.class_path
             assert name is not None
             specs.append(
-                detector_spec(label=entry.label, name=name, preset=entry.preset, init_args=entry.init_args, plugins=plugins)
+                detector_spec(
+                    label=entry.label, name=name, preset=entry.preset, init_args=entry.init_args, plugins=plugins
+                )
             )
     return tuple(specs)
 

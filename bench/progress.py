@@ -90,6 +90,10 @@ class Progress:
             self._status, self._step = text, None
         self._say(text)
 
+    def warn(self, text: str) -> None:
+        """Say something that must be seen, also when quiet."""
+        self._console.print(f"warning: {text}", markup=False, soft_wrap=True)
+
     def step(self, what: str, done: int, total: int) -> None:
         """Say how far the run as a whole is with something."""
         with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,15 @@ from protocols.intervals.roc_band import roc_band
 from protocols.partition import EVALUATION
 from protocols.scores import LAST, ScoreTable
 from protocols.thresholds import rule_name
-from reports.data import JOB_COLUMNS, REQUIREMENT_COLUMNS, ROC_COLUMNS, SCORE_COLUMNS, SPLIT_COLUMNS, ReportData, WorstImage
+from reports.data import (
+    JOB_COLUMNS,
+    REQUIREMENT_COLUMNS,
+    ROC_COLUMNS,
+    SCORE_COLUMNS,
+    SPLIT_COLUMNS,
+    ReportData,
+    WorstImage,
+)
 
 N_BAND = 400  # replicates of a pointwise band that is looked at, not tested with
 
@@ -28,7 +36,9 @@ N_BAND = 400  # replicates of a pointwise band that is looked at, not tested wit
 def report_data(run: Run) -> ReportData:
     """Return all that the report of a run shows."""
     results, config = run.results, run.config
-    rules = [rule_name(t.rule, dict(t.parameters)) for p in config.protocols if p.name == "three_way" for t in p.thresholds]
+    rules = [
+        rule_name(t.rule, dict(t.parameters)) for p in config.protocols if p.name == "three_way" for t in p.thresholds
+    ]
     requirements = dict(config.evaluation.requirements)
     banner, warnings = sentences(run, results)
     tables = dict(_tables(run))
@@ -59,12 +69,14 @@ def sentences(run: Run, results: pd.DataFrame) -> tuple[tuple[str, ...], tuple[s
     manifest, config = run.manifest, run.config
     if config.dataset.object_policy == "image_is_object":
         banner.append(
-            "Grouping is missing: each image counts as an object of its own (object_policy: image_is_object). If one part "
-            "is in several images, photographs of it lie on both sides of the splits, and every figure below is too good "
-            "and every interval too narrow."
+            "Grouping is missing: each image counts as an object of its own (object_policy: image_is_object). If one "
+            "part is in several images, photographs of it lie on both sides of the splits, and every figure below is "
+            "too good and every interval too narrow."
         )
     if run.info.get("limit"):
-        banner.append(f"Limited: about {run.info['limit']} images of each label and source were used, for trying out only.")
+        banner.append(
+            f"Limited: about {run.info['limit']} images of each label and source were used, for trying out only."
+        )
     jobs = run.jobs.drop_duplicates("key")
     for status, word in ((FAILED, "failed"), (MISSING, "is not done")):
         n = int((jobs["status"] == status).sum())
@@ -79,13 +91,18 @@ def sentences(run: Run, results: pd.DataFrame) -> tuple[tuple[str, ...], tuple[s
         warnings.append(str(sentence))
     notes = results["notes"].fillna("").str.split("; ").explode()
     leaking = sorted(set(notes[notes.str.startswith("leaking:")]))
-    warnings += [f"The naive figure is {sentence.replace('leaking:', 'leaking:')}: it partly measures memory of the same parts." for sentence in leaking]  # fmt: skip
+    warnings += [
+        f"The naive figure is {sentence.replace('leaking:', 'leaking:')}: it partly measures memory of the same parts."
+        for sentence in leaking
+    ]
     weights = [d for d in config.detectors if "random" in str(d.init_args.get("weights", ""))]
     used = [d.label for d in config.detectors if d.name in ("csflow", "glass", "knn") and d.preset in ("small", "tiny")]
     if weights or used:
         names = ", ".join(sorted({d.label for d in weights} | set(used)))
-        warnings.append(f"{names}: reduced settings (small or tiny presets, random backbone weights where none are named). "
-                        "The figures say nothing about the detector at its published settings.")  # fmt: skip
+        warnings.append(
+            f"{names}: reduced settings (small or tiny presets, random backbone weights where none are named). "
+            "The figures say nothing about the detector at its published settings."
+        )
     return tuple(banner), tuple(dict.fromkeys(warnings))
 
 
@@ -166,8 +183,10 @@ def _counts(run: Run) -> dict[str, object]:
     plan = run.store.read_plan()
     known = run.config.dataset.object_policy == "required"
     counts: dict[str, object] = {
-        "layout": plan.get("layout", ""), "root": plan.get("root", ""),
-        "images": len(frame), "nominal images": int((frame["label_index"] == 0).sum()),
+        "layout": plan.get("layout", ""),
+        "root": plan.get("root", ""),
+        "images": len(frame),
+        "nominal images": int((frame["label_index"] == 0).sum()),
         "anomalous images": int((frame["label_index"] == 1).sum()),
         "objects": int(frame["object_id"].nunique()) if known else "not known",
         "defective objects": int(frame.loc[frame["label_index"] == 1, "object_id"].nunique()) if known else "not known",
@@ -182,6 +201,7 @@ def _worst(run: Run, results: pd.DataFrame, rule: str) -> Iterator[WorstImage]:
     """Yield the images whose maps the jobs kept: judged wrongly first."""
     root = Path(str(run.store.read_plan().get("root", "")))
     protocol = "three_way" if "three_way" in run.protocols else "naive"
+    files = {str(r["sample_id"]): r for r in run.manifest.to_dict("records")}
     for cell in run.cells:
         if cell.protocol != protocol or cell.repeat != 0:
             continue
@@ -189,20 +209,31 @@ def _worst(run: Run, results: pd.DataFrame, rule: str) -> Iterator[WorstImage]:
         if table is None:
             continue
         threshold = _threshold(results, cell.category, cell.detector, protocol, rule)
-        rows = table.at(LAST).frame.set_index("sample_id")
-        judged = rows[rows["partition"].isin(("inference", "test"))]
+        rows = table.at(LAST).frame
+        rows = rows[rows["partition"].isin(("inference", "test"))]
+        judged = {str(r["sample_id"]): r for r in rows.to_dict("records")}
         for sample_id, heat in _kept_maps(run, cell.key):
-            if sample_id not in judged.index:
+            row = judged.get(sample_id)
+            if row is None:
                 continue
-            row, files = judged.loc[sample_id], run.manifest.set_index("sample_id").loc[sample_id]
-            pictures = _pictures(root, files)
+            pictures = _pictures(root, files[sample_id])
             if pictures is None:
                 continue
             kind = _kind(int(row["label"]), bool(row["score"] >= threshold))
             yield WorstImage(
-                cell.category, cell.detector, sample_id, str(row["object_id"]), int(row["label"]), str(row["defect_type"]),
-                float(row["score"]), threshold, kind, pictures[0], heat, pictures[1],
-            )  # fmt: skip
+                cell.category,
+                cell.detector,
+                sample_id,
+                str(row["object_id"]),
+                int(row["label"]),
+                str(row["defect_type"]),
+                float(row["score"]),
+                threshold,
+                kind,
+                pictures[0],
+                heat,
+                pictures[1],
+            )
 
 
 def _kind(label: int, called: bool) -> str:
@@ -212,8 +243,14 @@ def _kind(label: int, called: bool) -> str:
 
 
 def _threshold(results: pd.DataFrame, category: str, detector: str, protocol: str, rule: str) -> float:
-    of = results[(results["category"] == category) & (results["detector"] == detector) & (results["protocol"] == protocol)
-                 & (results["repeat"] == 0) & (results["level_of_analysis"] == "image") & results["threshold"].notna()]  # fmt: skip
+    of = results[
+        (results["category"] == category)
+        & (results["detector"] == detector)
+        & (results["protocol"] == protocol)
+        & (results["repeat"] == 0)
+        & (results["level_of_analysis"] == "image")
+        & results["threshold"].notna()
+    ]
     chosen = of[of["threshold_rule"] == rule] if rule and (of["threshold_rule"] == rule).any() else of
     return float(chosen["threshold"].iloc[0]) if len(chosen) else float("nan")
 
@@ -228,12 +265,16 @@ def _kept_maps(run: Run, key: str) -> Iterator[tuple[str, NDArray[np.float64]]]:
             yield str(sample_id), arrays[f"map_{i}"].astype(np.float64)
 
 
-def _pictures(root: Path, row: pd.Series) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None] | None:
+def _pictures(root: Path, row: Mapping[Hashable, Any]) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None] | None:
     """Return image and mask; None if the data are no longer where they were."""
     size = (int(row["width"]), int(row["height"]))
     try:
         image = read_rgb(root / row["image_path"], row["image_path"], size)
-        mask = read_mask(root / row["mask_path"], row["mask_path"], float(row["mask_above"]), size) if row["mask_path"] else None
+        mask = (
+            read_mask(root / row["mask_path"], row["mask_path"], float(row["mask_above"]), size)
+            if row["mask_path"]
+            else None
+        )
     except (InputError, OSError):
         return None
     return image, mask

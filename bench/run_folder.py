@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bench.config import Config, load_config
+from bench.job_maps import PIXELS_FILE
 from bench.planning import PlannedJob, build_protocols
 from bench.store import RunStore
 from protocols.errors import InputError
@@ -141,7 +142,9 @@ class Run:
             frame = frame.assign(partition=frame["sample_id"].map(split.partition_of()))
         return ScoreTable.checked(frame, f"{self.path}, job {key}")
 
-    def scores(self, detector: str, repeat: int = 0, *, protocol: str = "three_way", category: str | None = None) -> pd.DataFrame:
+    def scores(
+        self, detector: str, repeat: int = 0, *, protocol: str = "three_way", category: str | None = None
+    ) -> pd.DataFrame:
         """Return the last scores of a detector on one repeat.
 
         Returns
@@ -187,13 +190,15 @@ class Run:
             })  # fmt: skip
         return pd.DataFrame(rows)
 
-    def pixels(self, category: str, detector: str, protocol: str, repeat: int) -> dict[str, np.ndarray[Any, Any]] | None:
+    def pixels(
+        self, category: str, detector: str, protocol: str, repeat: int
+    ) -> dict[str, np.ndarray[Any, Any]] | None:
         """Return the pixel statistics of a cell as plain arrays; None if there are none."""
         key = self.key(category, detector, protocol, repeat)
         record = None if key is None else self.record(key)
-        if key is None or record is None or "pixels.npz" not in record.get("files", {}):
+        if key is None or record is None or PIXELS_FILE not in record.get("files", {}):
             return None
-        with np.load(self.store.job(key).path / "pixels.npz", allow_pickle=False) as arrays:
+        with np.load(self.store.job(key).path / PIXELS_FILE, allow_pickle=False) as arrays:
             return dict(arrays)
 
     def report(self, directory: str | Path | None = None) -> Path:

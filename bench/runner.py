@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,8 +22,9 @@ from bench.progress import Progress
 from bench.provenance import run_info
 from bench.run_folder import DONE, FAILED, Run, split_folder
 from bench.store import RunStore
-from protocols.errors import InputError
+from protocols.errors import InputError, StoreError
 
+FAILURE = ("detector", "protocol", "repeat", "key", "phase", "message")
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
@@ -84,20 +85,27 @@ class Outcome:
     failed: int
     seconds: float
     failures: tuple[Mapping[str, Any], ...] = ()
-    summary: tuple[Mapping[str, Any], ...] = ()
+    summary: Mapping[str, Any] = field(default_factory=dict)
     table: str = field(default="", repr=False)
 
     def as_dict(self) -> dict[str, object]:
         """Return the outcome as a JSON document."""
         return {
-            "run": str(self.path), "report": str(self.report), "jobs": {"done": self.done, "skipped": self.skipped, "failed": self.failed},
-            "seconds": round(self.seconds, 3), "failures": list(self.failures), "results": list(self.summary),
-        }  # fmt: skip
+            "run": str(self.path),
+            "report": str(self.report),
+            "jobs": {"done": self.done, "skipped": self.skipped, "failed": self.failed},
+            "seconds": round(self.seconds, 3),
+            "failures": list(self.failures),
+            "results": dict(self.summary),
+        }
 
     def text(self) -> str:
         """Return the outcome for a person."""
         lines = [self.table, "", f"jobs: {self.done} done, {self.skipped} skipped, {self.failed} failed"]
-        lines += [f"  failed: {f['detector']} {f['protocol']} {f['repeat']} in phase {f['phase']}: {f['message']}" for f in self.failures]  # fmt: skip
+        lines += [
+            f"  failed: {f['detector']} {f['protocol']} {f['repeat']} in phase {f['phase']}: {f['message']}"
+            for f in self.failures
+        ]
         return "\n".join([*lines, f"report: {self.report}"])
 
 
@@ -120,7 +128,9 @@ def prepare(config: Config, options: RunOptions, progress: Progress) -> tuple[Co
         found = resolve_path(config.dataset.path, options.base)
         config = config.model_copy(update={"dataset": config.dataset.model_copy(update={"path": str(found)})})
     progress.status("reading the data set")
-    manifest = open_dataset(config.dataset, options.base, cache=cache, workers=_count(options.workers), report=progress.step)
+    manifest = open_dataset(
+        config.dataset, options.base, cache=cache, workers=_count(options.workers), report=progress.step
+    )
     if options.limit is not None:
         manifest = limited(manifest, options.limit, config.seed)
     progress.status("drawing splits")
@@ -151,7 +161,7 @@ def run_config(config: Config, options: RunOptions) -> Outcome:
                         devices=options.devices, limit=options.limit, notes=list(manifest.notes))  # fmt: skip
         store.write_run_info(info)
         _write_plan(store, manifest, plan)
-        todo, skipped = _select(store, plan, options.retry_failed)
+        todo, skipped = _select(store, plan, options.retry_failed, progress.warn)
         counts = {DONE: 0, FAILED: 0}
 
         def finished(job: Job, record: Mapping[str, Any]) -> None:
@@ -175,7 +185,7 @@ def evaluate_and_report(path: Path, report_dir: Path | None = None, *, progress:
     from bench.evaluate_run import evaluate_run
     from bench.report_data import report_data
     from reports import write_report
-    from reports.console import summary_rows, summary_text
+    from reports.console import summary, summary_text
 
     started = time.monotonic()
     run = Run.load(path)
@@ -188,8 +198,8 @@ def evaluate_and_report(path: Path, report_dir: Path | None = None, *, progress:
     failures = jobs[jobs["status"] == FAILED]
     return Outcome(
         path, index, 0, int((jobs["status"] == DONE).sum()), len(failures), time.monotonic() - started,
-        tuple(failures[["detector", "protocol", "repeat", "key", "phase", "message"]].to_dict("records")),
-        tuple(summary_rows(data)), summary_text(data),
+        tuple({str(k): v for k, v in row.items()} for row in failures[list(FAILURE)].to_dict("records")),
+        summary(data), summary_text(data),
     )  # fmt: skip
 
 
@@ -215,10 +225,15 @@ def dry_run_table(config: Config, options: RunOptions) -> tuple[dict[str, object
             unknown += measured is None
             left += sum(measured) / len(measured) if measured else 0.0
     lines = [f"{'key':<18}{'detector':<16}{'protocol':<22}{'repeat':>6}  status"]
-    lines += [f"{r['key']!s:<18}{r['detector']!s:<16}{r['protocol']!s:<22}{r['repeat']:>6}  {r['status']}" for r in rows]
+    lines += [
+        f"{r['key']!s:<18}{r['detector']!s:<16}{r['protocol']!s:<22}{r['repeat']:>6}  {r['status']}" for r in rows
+    ]
     n = sum(r["status"] == "to do" for r in rows)
     cost = f"{left:.0f} s of work estimated from measured jobs" if n > unknown else "cost known after the first job"
-    lines.append(f"{len(rows)} jobs, {n} to do; {cost}" + (f"; {unknown} of detectors not measured yet" if 0 < unknown < n else ""))  # fmt: skip
+    lines.append(
+        f"{len(rows)} jobs, {n} to do; {cost}"
+        + (f"; {unknown} of detectors not measured yet" if 0 < unknown < n else "")
+    )
     return {"jobs": rows, "to_do": n, "estimated_seconds": left if n > unknown else None}, "\n".join(lines)
 
 
@@ -229,14 +244,23 @@ def _write_plan(store: RunStore, manifest: Manifest, plan: Plan) -> None:
             store.write_split(split_folder(protocol, category, manifest.categories), split, plan.samples[category])
     cells = [{"category": c.category, "detector": c.detector, "protocol": c.protocol, "repeat": c.repeat, "key": c.key}
              for c in plan.cells]  # fmt: skip
-    store.write_plan({"cells": cells, "root": str(manifest.root), "notes": list(manifest.notes), "layout": manifest.layout})
+    store.write_plan(
+        {"cells": cells, "root": str(manifest.root), "notes": list(manifest.notes), "layout": manifest.layout}
+    )
 
 
-def _select(store: RunStore, plan: Plan, retry_failed: bool) -> tuple[list[Job], list[Job]]:
-    """Return the jobs to do and those to skip."""
-    todo, skipped = [], []
+def _select(
+    store: RunStore, plan: Plan, retry_failed: bool, warn: Callable[[str], None]
+) -> tuple[list[Job], list[Job]]:
+    """Return the jobs to do and those to skip; a damaged job is set aside, never deleted, and done again."""
+    todo: list[Job] = []
+    skipped: list[Job] = []
     for key, job in plan.jobs.items():
-        record = store.job(key).record()
+        try:
+            record = store.job(key).record()
+        except StoreError as error:
+            warn(f"{error} Set aside as {store.job(key).set_aside().name}.")
+            record = None
         again = record is None or (record["status"] == FAILED and retry_failed)
         (todo if again else skipped).append(job)
     return todo, skipped
@@ -248,5 +272,3 @@ def _count(workers: str) -> int:
     if not workers.isdigit() or int(workers) < 1:
         raise InputError("--workers", workers, "a number of at least 1, or auto", "Correct the number.")
     return int(workers)
-
-

@@ -12,7 +12,7 @@ from bench.dataset import open_dataset
 from bench.layouts import read_dataset
 from bench.planning import draw_splits
 from bench.run_folder import split_folder
-from bench.split_files import read_split_file, split_csv
+from bench.split_csv import read_split_file, split_csv
 from protocols.errors import InputError, LeakageError, SplitError
 from protocols.partition import Split
 from protocols.samples import SampleTable

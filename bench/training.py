@@ -129,7 +129,9 @@ def score_frame(
     return pd.concat(parts, ignore_index=True)
 
 
-def maps_of(detector: Any, manifest: Manifest, sample_ids: tuple[str, ...]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+def maps_of(
+    detector: Any, manifest: Manifest, sample_ids: tuple[str, ...]
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Yield (sample id, anomaly map at the image's own size) for images, if the detector can say where.
 
     Raises

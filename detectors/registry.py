@@ -43,8 +43,8 @@ def known_plugins(kind: str, builtin: Mapping[str, str]) -> dict[str, EntryPoint
     known = {name: EntryPoint(name, target, group) for name, target in builtin.items()}
     for point in entry_points(group=group):
         if known.setdefault(point.name, point) != point:
-            raise InputError(f"{kind} {point.name!r}", point.value, f"a name other than that of {known[point.name].value}",
-                             "Rename the plug-in.")  # fmt: skip
+            raise InputError(f"{kind} {point.name!r}", point.value,
+                             f"a name other than that of {known[point.name].value}", "Rename the plug-in.")  # fmt: skip
     return known
 
 
@@ -110,4 +110,4 @@ def resolve_arguments(cls: Any, name: str, preset: str | None, init_args: Mappin
             raise InputError(f"detector {name!r}, init_args.{argument}", argument, f"one of {close}",
                              "Correct the name of the argument.")  # fmt: skip
     given = {**(presets[preset] if preset is not None else {}), **init_args}
-    return {k: given.get(k, default) for k, default in parameters.items() if k in given or default is not inspect.Parameter.empty}  # fmt: skip
+    return {k: given.get(k, v) for k, v in parameters.items() if k in given or v is not inspect.Parameter.empty}

@@ -88,6 +88,13 @@ class PixelHistogram:
         """Defect regions of each image, shape (n_images,)."""
         return np.array([i.n_regions for i in self._images], np.int64)
 
+    def select(self, keep: NDArray[np.bool_]) -> Self:
+        """Return the histogram of some of the images, shape of `keep` (n_images,)."""
+        made = type(self)(self.max_entries)
+        made.shift, made._images = self.shift, self.images(keep)
+        made._n_entries = sum(i.n_entries for i in made._images)
+        return made
+
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return plain numeric arrays, for an ``.npz`` without pickle."""
         images = self._images

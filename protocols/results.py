@@ -66,7 +66,8 @@ class Estimate:
     @classmethod
     def undefined(cls, reason: str, *, level: float = 0.95, method: str = "", value: float = math.nan,
                   n_nominal: int | None = None, n_anomalous: int | None = None,
-                  n_objects_nominal: int | None = None, n_objects_anomalous: int | None = None) -> Estimate:  # fmt: skip
+                  n_objects_nominal: int | None = None,
+                  n_objects_anomalous: int | None = None) -> Estimate:  # fmt: skip
         """Return an estimate that does not exist, with the reason in ``notes``."""
         return cls(value, math.nan, math.nan, level, method, "undefined", n_nominal, n_anomalous,
                    n_objects_nominal, n_objects_anomalous, (reason,))  # fmt: skip

@@ -50,8 +50,8 @@ class ScoreTable:
         if bad.any():
             ids = list(frame["sample_id"][bad].head(5)) if "sample_id" in frame else []
             raise InputError(f"{source}, row {int(np.argmax(bad)) + 1}", frame["score"].iloc[int(np.argmax(bad))],
-                             "a finite score", f"Remove the row or score the image again "
-                             f"({int(bad.sum())} such rows: {', '.join(map(str, ids))}).", code="NonFiniteScore")  # fmt: skip
+                             "a finite score", f"Remove the row or score the image again ({int(bad.sum())} such rows: "
+                             f"{', '.join(map(str, ids))}).", code="NonFiniteScore")  # fmt: skip
         steps = frame["step"].to_numpy(np.int64) if "step" in frame else np.full(len(frame), LAST)
         partitions = frame["partition"].to_numpy(object) if "partition" in frame else np.full(len(frame), "")
         parts = []

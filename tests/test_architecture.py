@@ -10,7 +10,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("protocols", "detectors", "reports", "bench")
-MAY_IMPORT = {"protocols": set(), "detectors": {"protocols.errors"}, "reports": {"protocols.results", "protocols.errors"}}
+MAY_IMPORT = {
+    "protocols": set(),
+    "detectors": {"protocols.errors"},
+    "reports": {"protocols.results", "protocols.errors"},
+}
 FILES = sorted(p for package in MAY_IMPORT for p in (ROOT / package).rglob("*.py"))
 
 
@@ -49,7 +53,9 @@ def test_the_detector_registry_imports_no_torch():
 
 def test_help_imports_neither_torch_nor_pandas_and_is_quick():
     started = time.perf_counter()
-    done = subprocess.run([sys.executable, "-X", "importtime", "-m", "bench", "--help"], capture_output=True, text=True, cwd=ROOT)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "bench", "--help"], capture_output=True, text=True, cwd=ROOT
+    )
     assert done.returncode == 0
     assert "demo" in done.stdout
     loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines()}

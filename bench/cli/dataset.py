@@ -54,7 +54,7 @@ def inspect(
     views_per_turn: int | None = VIEWS, max_pixels: int = MAX_PIXELS, root: Path | None = ROOT,
     json: bool = JSON,
 ) -> None:  # fmt: skip
-    r"""Say what a data set holds, what is missing or doubtful, and whether three_way can be run.
+    """Say what a data set holds, what is missing or doubtful, and whether three_way can be run.
 
     \b
     Example: lab2factory dataset inspect data/links
@@ -76,7 +76,7 @@ def convert(
     views_per_turn: int | None = VIEWS, max_pixels: int = MAX_PIXELS, root: Path | None = ROOT,
     json: bool = JSON,
 ) -> None:  # fmt: skip
-    r"""Write the manifest of a data set, with paths relative to the manifest.
+    """Write the manifest of a data set, with paths relative to the manifest.
 
     \b
     Example: lab2factory dataset convert data/links data/links/manifest.csv
@@ -102,7 +102,7 @@ def duplicates(
     max_pixels: int = MAX_PIXELS, root: Path | None = ROOT,
     json: bool = JSON,
 ) -> None:  # fmt: skip
-    r"""Find images that are the same file or the same pixels; exit code 1 if a pair crosses train and test, or labels.
+    """Find images that are the same file or the same pixels; exit code 1 if a pair crosses train and test, or labels.
 
     \b
     Example: lab2factory dataset duplicates data/links --output duplicates

@@ -20,7 +20,7 @@ def demo(
     seed: int = typer.Option(0, min=0, help="Seed of the images, the splits and the trainings."),
     json: bool = typer.Option(False, "--json", help="The result as one JSON document on standard output."),
 ) -> None:
-    r"""Show the number the field reports beside the number that holds, on rendered parts.
+    """Show the number the field reports beside the number that holds, on rendered parts.
 
     Two data sets: one in which parts of the test set were photographed a second time for training, one without
     that leak. Three detectors, the naive and the three-way protocol; then one table, and a report for each.

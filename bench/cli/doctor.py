@@ -18,7 +18,7 @@ def doctor(
     ),
     json: bool = typer.Option(False, "--json", help="The result as one JSON document on standard output."),
 ) -> None:
-    r"""Check versions, devices, cores, memory, extras, write access and clock; exit code 1 if something must be mended.
+    """Check versions, devices, cores, memory, extras, write access and clock; exit code 1 if something must be mended.
 
     \b
     Example: lab2factory doctor

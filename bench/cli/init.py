@@ -61,7 +61,7 @@ def init(
     folder: Path = typer.Argument(Path(), metavar="[DIR]", help="Where to write it.", show_default="here"),
     json: bool = typer.Option(False, "--json", help="The result as one JSON document on standard output."),
 ) -> None:
-    r"""Write a commented lab2factory.yaml and say what to edit; nothing is overwritten.
+    """Write a commented lab2factory.yaml and say what to edit; nothing is overwritten.
 
     \b
     Example: lab2factory init my-project

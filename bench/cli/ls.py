@@ -17,7 +17,7 @@ def ls(
     plugin: list[Path] = typer.Option([], help="A Python file with detectors to list too. It is executed."),
     json: bool = typer.Option(False, "--json", help="The result as one JSON document on standard output."),
 ) -> None:
-    r"""List names with one line each; imports no plug-in unless a file is named.
+    """List names with one line each; imports no plug-in unless a file is named.
 
     \b
     Example: lab2factory ls detectors

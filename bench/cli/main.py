@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 
@@ -24,12 +24,12 @@ DONE, FINDING, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 app = typer.Typer(
     name="lab2factory", add_completion=False, no_args_is_help=True, rich_markup_mode=None,
-    pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Options for every command: -q/--quiet, -v/--verbose, --no-progress, --traceback, "
     "--json (where a command reports something). Exit codes: 0 done, 1 done with a finding, "
     "2 wrong usage or input, 130 interrupted.",
 )  # fmt: skip
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo, "init": init, "run": run, "report": report, "score": score, "ls": ls, "show": show, "doctor": doctor,
 }  # fmt: skip
 GROUPS = {"dataset": dataset, "splits": splits, "weights": weights}
@@ -47,7 +47,7 @@ def _version(wanted: bool) -> None:
 def root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
-    r"""Say how well a visual anomaly detector will really do on the factory floor.
+    """Say how well a visual anomaly detector will really do on the factory floor.
 
     \b
     Start with:   lab2factory demo
@@ -58,7 +58,7 @@ def root(
 
 
 for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+    app.command(_name, short_help=(_command.__doc__ or "").splitlines()[0])(_command)
 for _name, _group in GROUPS.items():
     app.add_typer(_group, name=_name)
 
@@ -74,7 +74,7 @@ def execute(arguments: Sequence[str]) -> int:
     chosen, rest = settings.take(list(arguments))
     settings.current = chosen
     # Typer carries click under changing names; this is the class behind all of its usage errors.
-    usage = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+    usage: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
     try:
         code = typer.main.get_command(app).main(rest, prog_name="lab2factory", standalone_mode=False)
         return code if isinstance(code, int) else DONE

@@ -11,10 +11,12 @@ from .run import emit
 
 def report(
     run: Path = typer.Argument(..., metavar="RUN", help="A run folder."),
-    output: Path | None = typer.Option(None, "--output", help="Where to write.  [default: RUN/report]", show_default=False),
+    output: Path | None = typer.Option(
+        None, "--output", help="Where to write.  [default: RUN/report]", show_default=False
+    ),
     json: bool = typer.Option(False, "--json", help="The result as one JSON document on standard output."),
 ) -> None:
-    r"""Evaluate what is stored again and write the report; trains nothing and needs no torch.
+    """Evaluate what is stored again and write the report; trains nothing and needs no torch.
 
     \b
     Example: lab2factory report runs/demo

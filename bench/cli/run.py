@@ -10,24 +10,41 @@ from . import settings
 
 
 def run(
-    config: Path | None = typer.Argument(None, metavar="CONFIG", help="The configuration (YAML or JSON).", show_default=False),
+    config: Path | None = typer.Argument(
+        None, metavar="CONFIG", help="The configuration (YAML or JSON).", show_default=False
+    ),
     override: list[str] = typer.Option([], "-o", metavar="KEY=VALUE", help="Set a value by its path; may be repeated."),
-    output: Path | None = typer.Option(None, "--output", help="Run folder.  [default: runs/<name of the config>]", show_default=False),
+    output: Path | None = typer.Option(
+        None, "--output", help="Run folder.  [default: runs/<name of the config>]", show_default=False
+    ),
     workers: str = typer.Option("auto", help="Trainings at once: a number, or auto."),
     devices: str = typer.Option("auto", help="cpu, or cuda:0,cuda:1, or auto."),
     backend: str = typer.Option("processes", help="inline or processes."),
     retry_failed: bool = typer.Option(False, "--retry-failed", help="Do failed jobs again."),
-    dry_run: bool = typer.Option(False, "--dry-run", help="Print the jobs, what they will cost, and what is there already."),
-    limit: int | None = typer.Option(None, min=1, help="For trying out: at most about N images of each label and source; marks all results.", show_default=False),
+    dry_run: bool = typer.Option(
+        False, "--dry-run", help="Print the jobs, what they will cost, and what is there already."
+    ),
+    limit: int | None = typer.Option(
+        None,
+        min=1,
+        help="For trying out: at most about N images of each label and source; marks all results.",
+        show_default=False,
+    ),
     seed: int | None = typer.Option(None, min=0, help="Instead of the configuration's seed.", show_default=False),
-    job_timeout: float | None = typer.Option(None, min=0.001, metavar="S", help="A job that takes longer counts as failed.", show_default=False),
-    plugin: list[Path] = typer.Option([], help="A Python file with detectors to load; may be repeated. It is executed."),
-    cache: Path | None = typer.Option(None, envvar="LAB2FACTORY_CACHE", help="Feature cache.  [default: ~/.cache/lab2factory]", show_default=False),
+    job_timeout: float | None = typer.Option(
+        None, min=0.001, metavar="S", help="A job that takes longer counts as failed.", show_default=False
+    ),
+    plugin: list[Path] = typer.Option(
+        [], help="A Python file with detectors to load; may be repeated. It is executed."
+    ),
+    cache: Path | None = typer.Option(
+        None, envvar="LAB2FACTORY_CACHE", help="Feature cache.  [default: ~/.cache/lab2factory]", show_default=False
+    ),
     cache_limit: str = typer.Option("20GB", help="Bound of the feature cache."),
     schema: bool = typer.Option(False, "--schema", help="Print the JSON schema of the configuration and stop."),
     json: bool = typer.Option(False, "--json", help="The result as one JSON document on standard output."),
 ) -> None:
-    r"""Plan, train, score, evaluate, report; what is done already is skipped.
+    """Plan, train, score, evaluate, report; what is done already is skipped.
 
     \b
     Example: lab2factory run lab2factory.yaml --workers 2

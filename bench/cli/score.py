@@ -10,16 +10,27 @@ from .run import emit
 
 
 def score(
-    model: Path = typer.Argument(..., metavar="MODEL", help="A job folder (runs/NAME/jobs/KEY) or its model.safetensors."),
+    model: Path = typer.Argument(
+        ..., metavar="MODEL", help="A job folder (runs/NAME/jobs/KEY) or its model.safetensors."
+    ),
     images: Path = typer.Argument(..., metavar="IMAGES", help="A folder, one image, or a manifest."),
     output: Path = typer.Option(Path("scores.csv"), "--output", help="The score file to write."),
-    threshold_rule: str | None = typer.Option(None, metavar="R", help="Rule whose threshold decides, as in results.csv.  [default: the run's first]", show_default=False),
-    maps: Path | None = typer.Option(None, metavar="DIR", help="Also write anomaly maps there, as PNG.", show_default=False),
+    threshold_rule: str | None = typer.Option(
+        None,
+        metavar="R",
+        help="Rule whose threshold decides, as in results.csv.  [default: the run's first]",
+        show_default=False,
+    ),
+    maps: Path | None = typer.Option(
+        None, metavar="DIR", help="Also write anomaly maps there, as PNG.", show_default=False
+    ),
     device: str = typer.Option("cpu", help="cpu, cuda, cuda:1, ..."),
-    plugin: list[Path] = typer.Option([], help="A Python file with detectors to load; may be repeated. It is executed."),
+    plugin: list[Path] = typer.Option(
+        [], help="A Python file with detectors to load; may be repeated. It is executed."
+    ),
     json: bool = typer.Option(False, "--json", help="The result as one JSON document on standard output."),
 ) -> None:
-    r"""Score new images with a stored model and write a score file.
+    """Score new images with a stored model and write a score file.
 
     The run must have kept its models (store: {models: all}). The threshold is the one that the job's threshold
     partition gave.
@@ -29,5 +40,7 @@ def score(
     """  # fmt: skip
     from bench.model_scoring import score_images
 
-    document, text = score_images(model, images, output, rule=threshold_rule, maps=maps, device=device, plugins=tuple(plugin))
+    document, text = score_images(
+        model, images, output, rule=threshold_rule, maps=maps, device=device, plugins=tuple(plugin)
+    )
     emit(document, text, json)

@@ -16,7 +16,7 @@ def show(
     ),
     json: bool = typer.Option(False, "--json", help="The result as one JSON document on standard output."),
 ) -> None:
-    r"""Show all jobs of a run, or everything about one.
+    """Show all jobs of a run, or everything about one.
 
     \b
     Example: lab2factory show runs/demo

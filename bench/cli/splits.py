@@ -15,10 +15,12 @@ app = typer.Typer(help="Splits as files, without training.", no_args_is_help=Tru
 def make(
     config: Path = typer.Argument(..., metavar="CONFIG", help="The configuration."),
     override: list[str] = typer.Option([], "-o", metavar="KEY=VALUE", help="Set a value by its path; may be repeated."),
-    output: Path | None = typer.Option(None, "--output", help="Folder to write.  [default: runs/<name>/splits]", show_default=False),
+    output: Path | None = typer.Option(
+        None, "--output", help="Folder to write.  [default: runs/<name>/splits]", show_default=False
+    ),
     json: bool = typer.Option(False, "--json", help="The result as one JSON document on standard output."),
 ) -> None:
-    r"""Draw the splits of a configuration and write them.
+    """Draw the splits of a configuration and write them.
 
     \b
     Example: lab2factory splits make lab2factory.yaml --output splits
@@ -37,7 +39,7 @@ def show(
     folder: Path = typer.Argument(..., metavar="DIR", help="A folder of splits."),
     json: bool = typer.Option(False, "--json", help="The result as one JSON document on standard output."),
 ) -> None:
-    r"""Count images and objects in every partition of stored splits.
+    """Count images and objects in every partition of stored splits.
 
     \b
     Example: lab2factory splits show runs/demo/splits
@@ -55,7 +57,7 @@ def check(
     object_policy: str = typer.Option("required", help="required or image_is_object."),
     json: bool = typer.Option(False, "--json", help="The result as one JSON document on standard output."),
 ) -> None:
-    r"""Check stored splits against a manifest: every image once, no object on two sides; exit code 1 on a leak.
+    """Check stored splits against a manifest: every image once, no object on two sides; exit code 1 on a leak.
 
     \b
     Example: lab2factory splits check runs/demo/splits runs/demo/manifest.parquet

@@ -14,7 +14,7 @@ _JSON = typer.Option(False, "--json", help="The result as one JSON document on s
 
 @app.command("list")
 def list_(detectors: list[str] | None = _DETECTORS, json: bool = _JSON) -> None:
-    r"""List the weights of each detector and preset: where they are, their SHA-256; downloads nothing.
+    """List the weights of each detector and preset: where they are, their SHA-256; downloads nothing.
 
     \b
     Example: lab2factory weights list csflow
@@ -24,7 +24,7 @@ def list_(detectors: list[str] | None = _DETECTORS, json: bool = _JSON) -> None:
 
 @app.command()
 def check(detectors: list[str] | None = _DETECTORS, json: bool = _JSON) -> None:
-    r"""Load all weights into their networks; exit code 1 if some are missing or damaged.
+    """Load all weights into their networks; exit code 1 if some are missing or damaged.
 
     \b
     Example: lab2factory weights check knn
