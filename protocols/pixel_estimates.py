@@ -94,7 +94,10 @@ def pixel_estimates(histogram: PixelHistogram, objects: Iterable[Any], labels: A
                                        ("all resamples are equal: no interval", *own), se)  # fmt: skip
             continue
         low, high, more = bca_limits(value, replicates, jackknife[:, k], level, defective)
-        status: Status = "degenerate" if redrawn > MAX_REDRAWN or not high > low else "approximate"
+        status: Status = "degenerate" if redrawn > MAX_REDRAWN else "approximate"
+        if not high > low:
+            low, high, status = math.nan, math.nan, "degenerate"
+            more = (*more, "no interval: too few distinct resamples")
         estimates[name] = finished(value, low, high, status, (*more, *own), se)
     return estimates
 
@@ -165,7 +168,7 @@ def _notes(counts: _Counts, defective: NDArray[np.bool_], n_without_mask: int, r
     n_good = len(defective) - n_defective
     if n_without_mask:
         notes += (f"{n_without_mask} anomalous images without a mask were left out",)
-    if min(n_defective, n_good) < FEW:
+    if 0 < n_defective < FEW or 0 < n_good < FEW:  # an empty stratum is none
         notes += (f"{n_defective} defective and {n_good} good objects: bootstrap intervals undercover below {FEW}",)
     if redrawn > MAX_REDRAWN:
         notes += (f"{redrawn:.1%} of the resamples were undefined and redrawn",)

@@ -134,7 +134,10 @@ def bootstrap_interval(labels: ArrayLike, scores: ArrayLike, *, metric: Metric =
     if redrawn > MAX_REDRAWN:
         status, more = "degenerate", (*more, f"{redrawn:.1%} of the resamples were undefined and redrawn")
     if not high > low:
-        status, more = "degenerate", (*more, "the interval has no width: too few distinct resamples")
+        low, high = percentile_limits(replicates, level)
+        status, more = "degenerate", (*more, f"the {method} interval has no width: percentile interval instead")
+    if not high > low:
+        low, high, more = math.nan, math.nan, (*more, "which has none either: too few distinct resamples")
     return finished(value, low, high, status, (*more, *notes), se)
 
 
@@ -277,7 +280,7 @@ def _notes(defective: NDArray[np.bool_], value: float, name: str, scores: NDArra
     notes: tuple[str, ...] = ()
     n_defective = int(defective.sum())
     n_good = len(defective) - n_defective
-    if min(n_defective, n_good) < FEW:
+    if 0 < n_defective < FEW or 0 < n_good < FEW:  # an empty stratum is none
         notes += (f"{n_defective} defective and {n_good} good objects: bootstrap intervals undercover below {FEW}",)
     if name == "auroc" and value < 0.5:
         notes += (INVERTED,)

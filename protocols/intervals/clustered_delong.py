@@ -52,7 +52,9 @@ class ClusteredAuroc:
     def variance(self, weights: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the AUROC and Obuchowski's variance under each row of multiplicities of objects.
 
-        An object drawn w times counts as w objects. The variance may be negative, through S11.
+        An object drawn w times counts as w objects. For one detector the variance is at least
+        I/(I-1) sum((X_i - m_i A)/M + (Y_i - n_i A)/N)^2, since I10 and I01 are at most I; where it vanishes,
+        rounding is cut off.
 
         Parameters
         ----------
@@ -74,7 +76,8 @@ class ClusteredAuroc:
             s10 = i10 / ((i10 - 1) * total_m) * (weights * dx**2).sum(1)
             s01 = i01 / ((i01 - 1) * total_n) * (weights * dy**2).sum(1)
             s11 = i / (i - 1) * (weights * dx * dy).sum(1)
-            variance = s10 / total_m + s01 / total_n + 2 * s11 / (total_m * total_n)
+            own, shared = s10 / total_m + s01 / total_n, 2 * s11 / (total_m * total_n)
+            variance = np.where(np.abs(own + shared) <= 1e-12 * own, 0.0, own + shared)
         return a, np.where(np.minimum(i10, i01) >= 2, variance, np.nan)
 
     def leave_one_out(self) -> NDArray[np.float64]:
@@ -153,8 +156,8 @@ def clustered_delong_interval(labels: ArrayLike, scores: ArrayLike, objects: Ite
     images of object i: :math:`S_{10} = \frac{I_{10}}{(I_{10}-1) M} \sum (X_i - m_i A)^2`, :math:`S_{01}` alike,
     :math:`S_{11} = \frac{I}{I-1} \sum (X_i - m_i A)(Y_i - n_i A)`,
     :math:`Var(A) = S_{10}/M + S_{01}/N + 2 S_{11}/(MN)`. One image an object gives DeLong's variance. With fewer
-    than 20 objects in a class the quantile is Student's with min(I10, I01) - 1 degrees of freedom. A negative
-    variance gives way to the cluster bootstrap, status ``degenerate``.
+    than 20 objects in a class the quantile is Student's with min(I10, I01) - 1 degrees of freedom. A variance that
+    is not positive gives way to the cluster bootstrap, status ``degenerate``.
 
     Parameters
     ----------
@@ -201,9 +204,9 @@ def clustered_delong_interval(labels: ArrayLike, scores: ArrayLike, objects: Ite
         return Estimate.undefined(f"{ONE_OBJECT} (anomalous: {i10}, nominal: {i01}); AUROC is {value!r}", level=level,
                                   method=method, n_nominal=n_nominal, n_anomalous=n_anomalous, n_objects_nominal=i01,
                                   n_objects_anomalous=i10)  # fmt: skip
-    if variance < -1e-24:
+    if variance <= 0 and 0 < value < 1:
         return _bootstrapped(y, s, index, level)
-    se = math.sqrt(max(variance, 0.0))
+    se = math.sqrt(variance)
     quantile = float(special.ndtri((1 + level) / 2))
     notes: tuple[str, ...] = doubts(s)
     if min(i10, i01) < FEW_OBJECTS:
@@ -242,16 +245,16 @@ def design_effect(labels: ArrayLike, scores: ArrayLike, objects: Iterable[Any]) 
     independent = delong_variance(y, s)
     if math.isnan(clustered):
         raise UndefinedError(f"the design effect {ONE_OBJECT}")
-    if not independent > 1e-24 or clustered < 0:
+    if not (independent > 1e-24 and clustered > 0):
         raise UndefinedError(f"the design effect needs positive variances; got {clustered:.4g} with objects and "
                              f"{independent:.4g} without")  # fmt: skip
     return clustered / independent
 
 
 def _bootstrapped(y: NDArray[np.int64], s: NDArray[np.float64], index: NDArray[np.int64], level: float) -> Estimate:
-    """Return the cluster bootstrap's interval instead of that of a negative variance."""
+    """Return the cluster bootstrap's interval instead of that of a variance of 0 (or less)."""
     from protocols.intervals.bootstrap import bootstrap_interval  # it needs the variance above
 
     e = bootstrap_interval(y, s, objects=index, level=level)
-    notes = ("Obuchowski's variance is negative: cluster bootstrap instead", *e.notes)
+    notes = ("Obuchowski's variance is not positive: cluster bootstrap instead", *e.notes)
     return replace(e, status="undefined" if e.status == "undefined" else "degenerate", notes=notes)
