@@ -62,8 +62,8 @@ def detect(path: Path) -> tuple[str, str]:
     for name in known_plugins("layout", LAYOUTS):
         reason = _layout(name).matches(path)
         if reason is not None:
-            return name, reason
-    there = sorted(os.listdir(path))[:10] if path.is_dir() else path.name
+            return name, printable(reason)
+    there = sorted(printable(name) for name in os.listdir(path))[:10] if path.is_dir() else path.name
     wanted = "; ".join(f"{name}: {text}" for name, text in DESCRIPTIONS.items())
     raise InputError(
         printable(path),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def read_table(file: Path, root: Path, layout: str) -> Manifest:
         if error.errno is not None:
             raise unreadable(error, source) from error
         raise _damaged(source, error) from error
-    except (ValueError, csv.Error) as error:  # pandas' and Arrow's own errors are ValueErrors
+    except (ValueError, csv.Error, pd.errors.ParserWarning) as error:  # pandas' and Arrow's own errors are ValueErrors
         if isinstance(error, InputError):
             raise
         raise _damaged(source, error) from error
@@ -101,7 +102,12 @@ def _read_text(file: Path, source: str) -> pd.DataFrame:
     twice = [name for name, count in Counter(name.strip().lower() for name in header).items() if count > 1]
     if twice:
         raise InputError(source, twice, "each column name once", "Remove or rename the others.", "DuplicateHeader")
-    frame = pd.read_csv(file, sep=delimiter, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
+    with warnings.catch_warnings():
+        # Rows with one cell more than the header would lose it with a warning.
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        frame = pd.read_csv(
+            file, sep=delimiter, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
+        )
     frame.columns = pd.Index([unescape_cell(str(name)) for name in frame.columns])
     return frame.fillna("").map(unescape_cell)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -61,4 +62,8 @@ def _classes(root: Path) -> tuple[str | None, list[str]]:
 
 
 def _has_images(path: Path) -> bool:
-    return any(file.is_file() and is_image_name(file.name) for file in path.rglob("*"))
+    """Whether there are images below; also where a folder may not be read, so that reading names the reason."""
+    unread: list[OSError] = []
+    return any(is_image_name(name) for *_, names in os.walk(path, onerror=unread.append) for name in names) or bool(
+        unread
+    )

@@ -74,8 +74,14 @@ def read_tree(root: Path, layout: str, nominal: str) -> Manifest:
         rows += more
         notes += told
     other = [name for name in walk.folders() if names != [""] and name not in names and name != "fg_mask"]
+    for name in other:
+        # A category is not passed over because it may not be read.
+        for folder in (name, f"{name}/train", f"{name}/test"):
+            if (root / folder).is_dir():
+                walk.folders(folder)
     if other:
-        notes.append(f"folders without train/{nominal} and test/<type> were passed over: {', '.join(other[:5])}")
+        first = printable(", ".join(other[:5]))
+        notes.append(f"folders without train/{nominal} and test/<type> were passed over: {first}")
     frame = pd.DataFrame(
         rows, columns=["image_path", "label_index", "split", "defect_type", "mask_path", "fg_mask_path", "category"]
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from bench.image_files import is_image_name, printable, unreadable
-from bench.manifest_paths import leaves_root
+from bench.manifest_paths import leaves_root, not_utf8
 from protocols.errors import InputError
 
 
@@ -65,6 +65,10 @@ class Walk:
                 if entry.name.startswith("."):
                     continue
                 below = f"{name}/{entry.name}" if name else entry.name
+                fault = not_utf8(below)
+                if fault is not None:
+                    self.faults.append(fault)  # no table and no report could hold it
+                    continue
                 if entry.is_dir():
                     waiting.append(below)
                 elif is_image_name(entry.name):
