@@ -15,7 +15,7 @@ from protocols.errors import InputError
 from protocols.results import COMPARISON_COLUMNS, RESULT_COLUMNS, Estimate, Status
 
 AVERAGE = "(mean)"
-"""Category of rows that hold the unweighted mean over all categories; shown last."""
+"""Category of rows that hold the unweighted mean over all categories; shown first."""
 
 SCORE_COLUMNS = ("category", "detector", "protocol", "repeat", "partition", "sample_id", "object_id", "label",
                  "defect_type", "score")  # fmt: skip
@@ -167,9 +167,9 @@ class ReportData:
 
     @cached_property
     def categories(self) -> tuple[str, ...]:
-        """Categories in order, the mean over all last; ``("",)`` where the data set has none."""
+        """Categories in order, the mean over all first; ``("",)`` where the data set has none."""
         found = sorted(set(self.results["category"]) - {AVERAGE})
-        return tuple([*found, *([AVERAGE] if (self.results["category"] == AVERAGE).any() else [])]) or ("",)
+        return tuple([*([AVERAGE] if (self.results["category"] == AVERAGE).any() else []), *found]) or ("",)
 
     @cached_property
     def real_categories(self) -> tuple[str, ...]:

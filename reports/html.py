@@ -112,13 +112,16 @@ def page(data: ReportData) -> str:
     tables = {name: html_table(table) for name, table in all_tables(data).items()}
     figures = _figures(data)
     worst = tuple(_tiles(data))
-    compared = tuple((guard_formula(d), _minus_signs(guard_formula(s))) for d, s in sentences(data))
+    compared, compared_at = (
+        tuple((guard_formula(d), _minus_signs(guard_formula(s))) for d, s in sentences(data, thresholds=at))
+        for at in (False, True)
+    )
     failed = tuple(guard_formula(f) for f in failures(data))
     present = {
         "honest": "honest" in tables, "requirements": "requirements" in tables,
         "thresholds": "operating_points" in tables, "roc": bool(figures["roc"]) or "ranking" in tables,
         "scores": bool(figures["scores"]), "transfer": bool(figures["transfer"]) or "threshold_transfer" in tables,
-        "repeats": bool(figures["repeats"]) or "repeats" in tables, "comparisons": bool(compared),
+        "repeats": bool(figures["repeats"]) or "repeats" in tables, "comparisons": bool(compared or compared_at),
         "worst": bool(worst), "failures": bool(failed),
     }  # fmt: skip
     columns = (Column("what", "What"), Column("value", "Value", "long"))
@@ -134,7 +137,8 @@ def page(data: ReportData) -> str:
     return environment.get_template("report.html").render(
         title=data.title, facts=_facts(data), banner=data.banner, first_line=first_line(data),
         contents=[(name, title) for name, title in _CONTENTS if present.get(name, True)],
-        tables=tables, figures=figures, comparisons=compared, worst=worst, steps=how_computed(data),
+        tables=tables, figures=figures, comparisons=compared, comparisons_at=compared_at, worst=worst,
+        steps=how_computed(data),
         caveats=tuple(guard_formula(c) for c in caveats(data)), failures=failed, dataset=html_table(dataset),
         weights=_weights(data), css=Markup(css),  # noqa: S704 - our own file
     )  # fmt: skip

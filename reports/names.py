@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 
 METRICS = {
     "auroc": "AUROC",
@@ -110,6 +112,19 @@ def short_rule_name(rule: str) -> str:
     if name == "cost" and {"missed", "false_alarm"} <= parameters.keys():
         return f"cost {parameters['missed']}:{parameters['false_alarm']}"
     return rule_name(rule)
+
+
+def rule_names(rules: Sequence[str]) -> dict[str, str]:
+    """Return a name for each rule: the short one where it is unambiguous.
+
+    Examples
+    --------
+    >>> list(rule_names(["cost(false_alarm=2,missed=9)", "youden"]).values())
+    ['cost 9:2', 'Youden']
+    """
+    short = {rule: short_rule_name(rule) for rule in rules}
+    counts = Counter(short.values())
+    return {rule: name if counts[name] == 1 else rule_name(rule) for rule, name in short.items()}
 
 
 def file_name(*parts: str) -> str:

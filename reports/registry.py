@@ -9,8 +9,6 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from protocols.errors import InputError
-
 if TYPE_CHECKING:
     from reports.data import ReportData
 
@@ -69,6 +67,8 @@ def _writer(name: str, known: Mapping[str, str]) -> Callable[[ReportData, Path],
         if name in points:
             loaded: Callable[[ReportData, Path], object] = points[name].load()
             return loaded
+        from protocols.errors import InputError
+
         names = sorted({*known, *points})
         raise InputError("report format", name, f"one of {get_close_matches(name, names) or names}",
                          "See `lab2factory ls reports`.")  # fmt: skip

@@ -66,6 +66,8 @@ class Drawing:
         with style():
             made = Figure(figsize=self.size, layout="constrained")
             self.draw(made)
+            made.draw_without_rendering()
+            made.set_layout_engine("none")  # the layout is found: saving twice need not find it again
         return made
 
     @cached_property

@@ -66,7 +66,7 @@ def plot_score_histogram(numbers: pd.DataFrame, thresholds: pd.DataFrame | None 
     if thresholds is not None:
         for index, threshold in enumerate(thresholds["threshold"]):
             ax.axvline(threshold, color=INK, linewidth=0.8, linestyle="--",
-                       label=f"threshold of each repeat ({shorten(rule, 20)})" if index == 0 else None)  # fmt: skip
+                       label=f"thresholds ({shorten(rule, 20)})" if index == 0 else None)  # fmt: skip
     ax.set_ylabel("density")
     ax.set_xlabel("score")
     ax.set_yticks([])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any, cast
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties, findfont, get_font
 
 # Okabe and Ito's palette (2008), as in seaborn's "colorblind": blue, orange, green, vermillion, purple, brown, ...
 PALETTE: list[tuple[float, float, float]] = list(sns.color_palette("colorblind"))
@@ -41,7 +43,7 @@ RC: dict[str, Any] = {
     "legend.frameon": False,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
-    "pdf.fonttype": 42,
+    "pdf.fonttype": 42,  # publishers refuse type 3
     "path.simplify": True,
     "text.parse_math": False,  # a label may contain a dollar sign
 }
@@ -61,9 +63,15 @@ def axes_or_new(ax: Axes | None, width: float = WIDTH, height: float = 3.4) -> A
     return made
 
 
+@cache
+def _has_glyph(character: str) -> bool:
+    font = get_font(findfont(FontProperties(family=RC["font.family"])))
+    return bool(font.get_char_index(ord(character)))
+
+
 def shorten(text: str, length: int = 22) -> str:
-    """Return text short enough for a tick label."""
-    text = " ".join(text.split())
+    """Return text short enough for a tick label; characters that the font lacks become a question mark."""
+    text = "".join(c if _has_glyph(c) else "?" for c in " ".join(text.split()))
     return text if len(text) <= length else text[: length - 1] + "…"
 
 

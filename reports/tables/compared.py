@@ -32,10 +32,12 @@ def comparisons(data: ReportData) -> Table:
     return Table("comparisons", "Comparisons", caption, columns, tuple(rows)).without_empty_columns()
 
 
-def sentences(data: ReportData) -> tuple[tuple[str, str], ...]:
-    """Return (decision, sentence) for every comparison."""
+def sentences(data: ReportData, *, thresholds: bool) -> tuple[tuple[str, str], ...]:
+    """Return (decision, sentence) for every comparison at thresholds, or for every one without."""
     found = []
     for _, r in data.comparisons.iterrows():
+        if bool(r["threshold_rule"]) != thresholds:
+            continue
         where = f"{r['category']}: " if len(data.categories) > 1 else ""
         rule = f" at the {rule_name(r['threshold_rule'])} threshold" if r["threshold_rule"] else ""
         a, b = r["detector_a"], r["detector_b"]
@@ -53,7 +55,10 @@ def sentences(data: ReportData) -> tuple[tuple[str, str], ...]:
             interval = f", {percent} % interval {shown.interval.strip('[]').replace(', ', ' to ')}"
             text = (f"{where}{a} minus {b}, {_metric(r)}{rule}: {shown.value}"
                     f"{interval if not math.isnan(difference.low) else ''} ({p_text}).")  # fmt: skip
-        found.append((r["decision"] or "no decision", text))
+        decision = r["decision"] or "no decision"
+        if decision.startswith(("no ", "equivalent ")):  # not a detector's label
+            decision = _capital(decision)
+        found.append((decision, text))
     return tuple(found)
 
 

@@ -92,7 +92,7 @@ def why(data: ReportData, category: str, detector: str) -> tuple[str, ...]:
     checkpoint = checkpoint_optimism(data, category, detector)
     leak = leakage(data, category, detector)
     threshold = threshold_optimism(data, category, detector)
-    lines = [*_verdict(difference)]
+    lines = [*verdict(difference)]
     if checkpoint is not None:
         lines.append(f"best checkpoint picked on the test images: {show(checkpoint, sign=True)}")
     if leak is not None:
@@ -109,7 +109,8 @@ def why(data: ReportData, category: str, detector: str) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _verdict(difference: Estimate | None) -> tuple[str, ...]:
+def verdict(difference: Estimate | None) -> tuple[str, ...]:
+    """Return in words what the interval of naive minus honest says; nothing if there is none."""
     if difference is None or difference.status == "undefined" or difference.low != difference.low:
         return ()
     if difference.low > 0:

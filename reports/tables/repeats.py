@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reports.data import ReportData, to_estimate
-from reports.names import rule_name
+from reports.names import rule_names
 from reports.table import Cell, Column, Table, value
 from reports.tables.honest import category_cell, category_column
 
@@ -36,6 +36,7 @@ def repeats_by_rule(data: ReportData) -> Table:
                Column("threshold", "Threshold", "number"), Column("sensitivity", "Sensitivity", "estimate"),
                Column("specificity", "Specificity", "estimate"),
                Column("balanced_accuracy", "Balanced accuracy", "estimate"))  # fmt: skip
+    names = rule_names(data.rules)
     rows: list[tuple[Cell, ...]] = []
     for category in data.real_categories:
         for level in data.levels:
@@ -47,7 +48,7 @@ def repeats_by_rule(data: ReportData) -> Table:
                     for repeat in sorted({r for of in found.values() for r in of}):
                         row = {m: found[m].get(repeat) for m in metrics}
                         threshold = next((float(r["threshold"]) for r in row.values() if r is not None), None)
-                        rows.append((*category_cell(data, category), detector, level, rule_name(rule), repeat,
+                        rows.append((*category_cell(data, category), detector, level, names[rule], repeat,
                                      threshold, *(None if (r := row[m]) is None else value(to_estimate(r))
                                                   for m in metrics)))  # fmt: skip
     caption = "On the inference part, at the threshold that the rule chose on the threshold part of the same repeat."

@@ -6,7 +6,7 @@ import pandas as pd
 
 from reports.data import ReportData
 from reports.distinguished import best_detector
-from reports.names import metric_name, rule_name
+from reports.names import metric_name, rule_names
 from reports.rounding import show_range
 from reports.table import Cell, Column, Table, value
 from reports.tables.honest import category_cell, category_column
@@ -31,6 +31,7 @@ def operating_points(data: ReportData) -> Table:
     columns = (*category_column(data), Column("detector", "Detector"), Column("level_of_analysis", "Level"),
                Column("threshold_rule", "Threshold rule"), Column("thresholds", "Thresholds"),
                *(Column(m, _capital(metric_name(m)), "estimate") for m in OPERATING_METRICS))  # fmt: skip
+    names = rule_names(data.rules)
     rows: list[tuple[Cell, ...]] = []
     for category in data.categories:
         for level in data.levels:
@@ -42,7 +43,7 @@ def operating_points(data: ReportData) -> Table:
                     if all(e is None for e in found.values()):
                         continue
                     each = data.per_repeat(category, detector, "three_way", "inference", level, "sensitivity", rule)
-                    rows.append((*category_cell(data, category), detector, level, rule_name(rule),
+                    rows.append((*category_cell(data, category), detector, level, names[rule],
                                  threshold_range(each),
                                  *(value(e, best=best[m] == detector) for m, e in found.items())))  # fmt: skip
     caption = ("Thresholds were set on the threshold part and applied unchanged to the inference part, which neither "
@@ -58,6 +59,7 @@ def threshold_transfer(data: ReportData) -> Table:
                Column("apparent", "Where it was chosen", "estimate"),
                Column("transported", "Where it was judged", "estimate"),
                Column("optimism", "Optimism", "estimate"))  # fmt: skip
+    names = rule_names(data.rules)
     rows: list[tuple[Cell, ...]] = []
     for category in data.categories:
         for level in data.levels:
@@ -69,7 +71,7 @@ def threshold_transfer(data: ReportData) -> Table:
                         there = data.estimate(*where, "inference", level, metric, rule)
                         lost = data.estimate(*where, "threshold-inference", level, f"optimism_{metric}", rule)
                         if apparent is not None or lost is not None:
-                            rows.append((*category_cell(data, category), detector, level, rule_name(rule),
+                            rows.append((*category_cell(data, category), detector, level, names[rule],
                                          metric_name(metric), value(apparent), value(there),
                                          value(lost, sign=True)))  # fmt: skip
     caption = ("A threshold looks better on the data it was chosen on. Optimism is that figure minus the one on the "
