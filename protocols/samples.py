@@ -49,14 +49,14 @@ class SampleTable:
             if column not in frame:
                 raise InputError(source, list(frame.columns), f"a column {column!r}", "Add the column.")
         labels = checked_labels(frame["label"], source)
-        table = pd.DataFrame({"sample_id": _ids(frame["sample_id"]), "label": labels})
+        table = pd.DataFrame({"sample_id": normalised_ids(frame["sample_id"]), "label": labels})
         empty = table["sample_id"] == ""
         if empty.any():
             raise InputError(f"{source}, row {int(np.argmax(empty)) + 1}", "", "a sample id", "Give each image an id.")
         _refuse_duplicates(table, source)
         for column in OPTIONAL:
             values = frame[column] if column in frame else pd.Series("", index=frame.index)
-            table[column] = _ids(values)
+            table[column] = normalised_ids(values)
         default = np.where(labels == 1, "test", "train")
         table["source"] = np.where(table["source"] == "", default, table["source"])
         wrong = ~table["source"].isin(SOURCES)
@@ -96,7 +96,7 @@ def checked_labels(values: pd.Series, source: str) -> NDArray[np.int64]:
     return numbers.astype(np.int64)
 
 
-def _ids(values: pd.Series) -> pd.Series:
+def normalised_ids(values: pd.Series) -> pd.Series:
     """Return ids as NFC-normalised strings; missing values are the empty string."""
     text = values.astype(object).where(values.notna(), "").astype(str)
     return text.map(lambda t: unicodedata.normalize("NFC", t)).reset_index(drop=True)

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .errors import InputError
-from .samples import SampleTable
+from .samples import SampleTable, normalised_ids
 
 LAST = -1
 
@@ -58,7 +58,7 @@ class ScoreTable:
         for step in np.unique(steps):
             rows = steps == step
             samples = SampleTable.checked(frame.loc[rows], source).frame
-            extra = pd.DataFrame({"sample_id": frame["sample_id"][rows].astype(str), "partition": partitions[rows],
+            extra = pd.DataFrame({"sample_id": normalised_ids(frame["sample_id"][rows]), "partition": partitions[rows],
                                   "step": int(step), "score": scores[rows]})  # fmt: skip
             extra = extra.sort_values("sample_id", kind="stable", ignore_index=True)
             parts.append(pd.concat([samples, extra.drop(columns="sample_id")], axis=1))
