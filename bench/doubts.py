@@ -73,7 +73,7 @@ def _masks(seen: Inspection) -> Iterator[dict[str, Any]]:
         )
     grey = anomalous[anomalous["mask_levels"] > 2]
     if len(grey):
-        above = sorted(set(grey["mask_above"].tolist()))
+        above = ", ".join(f"{value:g}" for value in sorted(set(grey["mask_above"].tolist())))
         yield _doubt("masks_grey", grey["sample_id"], f"masks of more than two grey values: defective is above {above}")
 
 
@@ -105,7 +105,7 @@ def _objects(seen: Inspection) -> Iterator[dict[str, Any]]:
             "id": "few_defective_objects",
             "n": known["n_defective"],
             "examples": [],
-            "message": f"fewer than {FEW_DEFECTIVE} defective objects: intervals of sensitivity will be very wide",
+            "message": f"defective objects, fewer than {FEW_DEFECTIVE}: intervals of sensitivity will be very wide",
         }
     frame = seen.manifest.frame
     defective = frame[(frame["label_index"] == 1) & (frame["object_id"] != "") & (frame["defect_type"] != "")]
