@@ -193,6 +193,7 @@ def synthetic(given: Any) -> Any:
 
 def rule(given: Any) -> Any:
     """Nest a rule's parameters and check them: which there are, and what each may be."""
+    at = "" if isinstance(given, str) else "rule"
     if isinstance(given, str):
         given = {"rule": given}
     if not isinstance(given, dict):
@@ -204,7 +205,6 @@ def rule(given: Any) -> Any:
     from protocols.thresholds import RULES
 
     if name not in RULES:
-        at = "rule" if len(given) > 1 or nested is not None else ""
         raise wrong(f"one of {', '.join(RULES)}", nearest_hint(name, RULES), at=at, found=name)
     required, optional = tuple(RULES[name].required), (*RULES[name].optional, *COMMON_PARAMETERS)
     for key in required:

@@ -183,7 +183,9 @@ class RunStore:
         if not path.exists():
             return pd.DataFrame(columns=list(COMPARISON_COLUMNS))
         with store_errors(path):
-            frame = pd.read_csv(path, float_precision="round_trip")
+            # Exact by default from pandas 3 on, where asking for it is deprecated.
+            exact = {} if int(pd.__version__.partition(".")[0]) >= 3 else {"float_precision": "round_trip"}
+            frame = pd.read_csv(path, **exact)  # type: ignore[call-overload]
         for column in frame.columns:
             frame[column] = frame[column].map(lambda v: unescape_cell(v) if isinstance(v, str) else v)
         return frame
