@@ -184,7 +184,8 @@ def test_one_object_in_a_class_is_undefined():
     [
         ({"metric": "f1"}, "needs a threshold"), ({"metric": "aupro"}, "further parameters"),
         ({"metric": "aurok"}, "auroc"), ({"method": "normal"}, "percentile"), ({"n_resamples": 1}, "2 or more"),
-        ({"level": 95}, "level"), ({"seed": -1}, "seed"), ({"seed": 1.5}, "seed"), ({"method": "studentised", "metric": "average_precision"}, "standard error"),
+        ({"level": 95}, "level"), ({"seed": -1}, "seed"), ({"seed": 1.5}, "seed"),
+        ({"method": "studentised", "metric": "average_precision"}, "standard error"),
     ],
 )  # fmt: skip
 def test_bad_options_are_errors(options, message):
