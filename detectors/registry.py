@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from protocols.errors import InputError
+from protocols.errors import InputError, MissingExtraError
 
 BUILTIN: dict[str, str] = {
     "csflow": "detectors.csflow:CSFlow",
@@ -22,6 +22,7 @@ DESCRIPTIONS: dict[str, str] = {
     "knn": "distance to the nearest nominal patch features, with an optional coreset",
     "pixel_stats": "distance in simple pixel statistics; no training, no torch: shows when a task is trivial",
 }
+EXTRA_OF = {"torch": "train", "torchvision": "train", "timm": "train", "safetensors": "train"}
 
 
 def known_plugins(kind: str, builtin: Mapping[str, str]) -> dict[str, EntryPoint]:
@@ -55,12 +56,20 @@ def load_plugin(kind: str, name: str, builtin: Mapping[str, str]) -> Any:
     ------
     InputError
         No plug-in has this name; the nearest names are shown.
+    MissingExtraError
+        It needs a package of an extra that is not installed.
     """
     known = known_plugins(kind, builtin)
     if name not in known:
         close = get_close_matches(name, known) or sorted(known)
         raise InputError(kind, name, f"one of {close}", f"See `lab2factory ls {kind}s`.")
-    return known[name].load()
+    try:
+        return known[name].load()
+    except ModuleNotFoundError as error:
+        extra = EXTRA_OF.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        raise MissingExtraError(f"The {kind} {name!r}", extra) from error
 
 
 def create(name: str, *, preset: str | None = None, **init_args: object) -> Any:

@@ -2,41 +2,100 @@
 
 NumPy, SciPy and pandas only. Arrays are one-dimensional and of equal length; labels first, scores second; an image
 is called anomalous if and only if ``score >= threshold``.
+
+
+Names are imported when they are first used: ``import protocols`` alone costs nothing.
 """
 
-from .aggregate import aggregate_by_object
-from .comparisons.class_resolved import class_resolved_rho
-from .comparisons.corrected_t import corrected_resampled_ttest
-from .comparisons.multiplicity import adjust_p_values
-from .confusion import at_prevalence, confusion, decision_metrics
-from .errors import (
-    DetectorError,
-    InputError,
-    Lab2FactoryError,
-    LeakageError,
-    MissingExtraError,
-    NotFittedError,
-    SplitError,
-    UndefinedError,
-    WeightsError,
-)
-from .intervals.bootstrap import bootstrap_interval
-from .intervals.clustered_delong import clustered_delong_interval, design_effect
-from .intervals.delong import delong_interval
-from .intervals.hanley_mcneil import hanley_mcneil_interval
-from .intervals.proportions import clopper_pearson_interval, clustered_proportion_interval, wilson_interval
-from .intervals.protocol_bootstrap import protocol_bootstrap
-from .metrics import METRICS, auroc, average_precision
-from .naive import Naive
-from .partition import Split
-from .pixel import aupro, pixel_auroc
-from .results import Estimate, ResultRow, TestResult, Threshold
-from .roc import auroc_bounds, fpr_at_tpr, partial_auroc, roc_curve, tpr_at_fpr
-from .samples import SampleTable
-from .scores import ScoreTable
-from .splits import grouped_three_way
-from .three_way import ThreeWay
-from .thresholds import RULES, select_threshold
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .aggregate import aggregate_by_object
+    from .comparisons.class_resolved import class_resolved_rho
+    from .comparisons.corrected_t import corrected_resampled_ttest
+    from .comparisons.multiplicity import adjust_p_values
+    from .confusion import at_prevalence, confusion, decision_metrics
+    from .errors import (
+        DetectorError,
+        InputError,
+        Lab2FactoryError,
+        LeakageError,
+        MissingExtraError,
+        NotFittedError,
+        SplitError,
+        UndefinedError,
+        WeightsError,
+    )
+    from .intervals.bootstrap import bootstrap_interval
+    from .intervals.clustered_delong import clustered_delong_interval, design_effect
+    from .intervals.delong import delong_interval
+    from .intervals.hanley_mcneil import hanley_mcneil_interval
+    from .intervals.proportions import clopper_pearson_interval, clustered_proportion_interval, wilson_interval
+    from .intervals.protocol_bootstrap import protocol_bootstrap
+    from .metrics import METRICS, auroc, average_precision
+    from .naive import Naive
+    from .partition import Split
+    from .pixel import aupro, pixel_auroc
+    from .results import Estimate, ResultRow, TestResult, Threshold
+    from .roc import auroc_bounds, fpr_at_tpr, partial_auroc, roc_curve, tpr_at_fpr
+    from .samples import SampleTable
+    from .scores import ScoreTable
+    from .splits import grouped_three_way
+    from .three_way import ThreeWay
+    from .thresholds import RULES, select_threshold
+
+_HOME = {
+    "aggregate_by_object": "aggregate",
+    "class_resolved_rho": "comparisons.class_resolved",
+    "corrected_resampled_ttest": "comparisons.corrected_t",
+    "adjust_p_values": "comparisons.multiplicity",
+    "at_prevalence": "confusion",
+    "confusion": "confusion",
+    "decision_metrics": "confusion",
+    "DetectorError": "errors",
+    "InputError": "errors",
+    "Lab2FactoryError": "errors",
+    "LeakageError": "errors",
+    "MissingExtraError": "errors",
+    "NotFittedError": "errors",
+    "SplitError": "errors",
+    "UndefinedError": "errors",
+    "WeightsError": "errors",
+    "bootstrap_interval": "intervals.bootstrap",
+    "clustered_delong_interval": "intervals.clustered_delong",
+    "design_effect": "intervals.clustered_delong",
+    "delong_interval": "intervals.delong",
+    "hanley_mcneil_interval": "intervals.hanley_mcneil",
+    "clopper_pearson_interval": "intervals.proportions",
+    "clustered_proportion_interval": "intervals.proportions",
+    "wilson_interval": "intervals.proportions",
+    "protocol_bootstrap": "intervals.protocol_bootstrap",
+    "METRICS": "metrics",
+    "auroc": "metrics",
+    "average_precision": "metrics",
+    "Naive": "naive",
+    "Split": "partition",
+    "aupro": "pixel",
+    "pixel_auroc": "pixel",
+    "Estimate": "results",
+    "ResultRow": "results",
+    "TestResult": "results",
+    "Threshold": "results",
+    "auroc_bounds": "roc",
+    "fpr_at_tpr": "roc",
+    "partial_auroc": "roc",
+    "roc_curve": "roc",
+    "tpr_at_fpr": "roc",
+    "SampleTable": "samples",
+    "ScoreTable": "scores",
+    "grouped_three_way": "splits",
+    "ThreeWay": "three_way",
+    "RULES": "thresholds",
+    "select_threshold": "thresholds",
+}
 
 __all__ = [
     "METRICS",
@@ -87,3 +146,15 @@ __all__ = [
     "tpr_at_fpr",
     "wilson_interval",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

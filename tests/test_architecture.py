@@ -68,3 +68,14 @@ def test_every_module_says_what_it_is_for(package):
     silent = [p.relative_to(ROOT).as_posix() for p in (ROOT / package).rglob("*.py")
               if ast.get_docstring(ast.parse(p.read_text(encoding="utf-8"))) is None]  # fmt: skip
     assert silent == []
+
+
+def test_every_exported_name_is_there_and_is_typed():
+    import protocols
+
+    assert set(protocols.__all__) == set(protocols._HOME)
+    assert [name for name in protocols.__all__ if not hasattr(protocols, name)] == []
+    tree = ast.parse((ROOT / "protocols/__init__.py").read_text(encoding="utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    typed = {a.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for a in node.names}
+    assert typed == protocols._HOME
