@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from pathlib import Path
+
 import numpy as np
 
+import bench
+import protocols
 from bench.evaluation import Tagged, category_means, comparisons_frame, results_frame
 from bench.planning import UNGROUPED
+from bench.provenance import software_versions
 from bench.run_folder import Run
 from protocols.comparisons.detectors import compare_detectors
 from protocols.differences import naive_minus_three_way, ungrouped_minus_grouped
@@ -20,8 +27,27 @@ from protocols.three_way import ThreeWay
 Repeats = tuple[tuple[Split, ...], tuple[ScoreTable | None, ...]]
 
 
-def evaluate_run(run: Run) -> None:
-    """Compute ``results`` and ``comparisons`` from what is stored, and write them."""
+PIXEL_RESAMPLES_PER_REPEAT = 500  # each repeat's interval is a description; the naive one has the full number
+
+
+def evaluate_run(run: Run, *, only_if_changed: bool = False) -> bool:
+    """Compute ``results`` and ``comparisons`` from what is stored, and write them.
+
+    Parameters
+    ----------
+    run
+        The run.
+    only_if_changed
+        Keep the tables that are there if the same jobs, configuration and code made them.
+
+    Returns
+    -------
+    bool
+        Whether anything was computed.
+    """
+    basis = evaluation_basis(run)
+    if only_if_changed and run.store.evaluation_basis() == basis:
+        return False
     config = run.config
     rows: list[Tagged] = []
     comparisons: list[dict[str, object]] = []
@@ -37,6 +63,23 @@ def evaluate_run(run: Run) -> None:
     remarks = ("limited",) if run.info.get("limit") else ()
     run.store.write_results(results_frame(rows, config.seed, remarks))
     run.store.write_comparisons(comparisons_frame(comparisons))
+    run.store.write_evaluation_basis(basis)
+    return True
+
+
+def evaluation_basis(run: Run) -> str:
+    """Return a SHA-256 over all that decides the result tables: jobs, configuration, and the code that judges."""
+    digest = hashlib.sha256(run.config.to_yaml().encode())
+    versions = {k: v for k, v in software_versions().items() if k in ("lab2factory", "numpy", "scipy", "pandas")}
+    cells = [[c.category, c.detector, c.protocol, c.repeat, c.key] for c in run.cells]
+    digest.update(json.dumps([versions, run.info.get("limit"), cells], sort_keys=True).encode())
+    for key in sorted({cell.key for cell in run.cells}):
+        record = run.record(key) or {}
+        digest.update(json.dumps([key, record.get("status"), record.get("files")], sort_keys=True).encode())
+    for package in (protocols, bench):
+        for path in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _job_key(run: Run, category: str, detector: str, row: ResultRow) -> str:
@@ -98,6 +141,9 @@ def _pixels(run: Run, category: str, detector: str, protocol: str, splits: tuple
     frame = run.samples[category].frame.set_index("sample_id")
     partition = "test" if protocol == "naive" else "inference"
     evaluation = run.config.evaluation
+    n_resamples = evaluation.intervals.n_resamples
+    if protocol != "naive":
+        n_resamples = min(n_resamples, PIXEL_RESAMPLES_PER_REPEAT)
     for split in splits:
         arrays = run.pixels(category, detector, protocol, split.repeat)
         if arrays is None:
@@ -108,7 +154,7 @@ def _pixels(run: Run, category: str, detector: str, protocol: str, splits: tuple
         samples = frame.loc[arrays["sample_id"][keep]]
         estimates = pixel_estimates(
             histogram, samples["object_id"].to_numpy(), samples["label"].to_numpy(), level=evaluation.level,
-            n_resamples=evaluation.intervals.n_resamples, seed=run.config.seed,
+            n_resamples=n_resamples, seed=run.config.seed,
         )  # fmt: skip
         rows += [
             ResultRow(protocol, split.repeat, partition, "pixel", metric, estimate, optimistic=metric == "f1_max")

@@ -172,7 +172,7 @@ def run_config(config: Config, options: RunOptions) -> Outcome:
         run_jobs(todo, run_job, backend=options.backend, workers=options.workers, devices=options.devices,
                  timeout=options.job_timeout, store=store, on_start=progress.job_started, on_done=finished)  # fmt: skip
         progress.status("evaluating")
-        outcome = evaluate_and_report(options.output, None, progress=progress)
+        outcome = evaluate_and_report(options.output, progress=progress, only_if_changed=not todo)
         store.write_run_info({**info, "ended": datetime.now(UTC).isoformat(timespec="seconds")})
     return Outcome(
         outcome.path, outcome.report, counts[DONE], len(skipped), outcome.failed, time.monotonic() - started,
@@ -180,8 +180,13 @@ def run_config(config: Config, options: RunOptions) -> Outcome:
     )  # fmt: skip
 
 
-def evaluate_and_report(path: Path, report_dir: Path | None = None, *, progress: Progress | None = None) -> Outcome:
-    """Evaluate what is stored, write the result tables and the report."""
+def evaluate_and_report(
+    path: Path, report_dir: Path | None = None, *, progress: Progress | None = None, only_if_changed: bool = False
+) -> Outcome:
+    """Evaluate what is stored, write the result tables and the report.
+
+    With `only_if_changed`, tables and report that were made from the same jobs, configuration and code stay.
+    """
     from bench.evaluate_run import evaluate_run
     from bench.report_data import report_data
     from reports import write_report
@@ -189,11 +194,14 @@ def evaluate_and_report(path: Path, report_dir: Path | None = None, *, progress:
 
     started = time.monotonic()
     run = Run.load(path)
-    evaluate_run(run)
+    changed = evaluate_run(run, only_if_changed=only_if_changed)
     data = report_data(run)
-    if progress is not None:
-        progress.status("writing the report")
-    index = write_report(data, path / "report" if report_dir is None else report_dir, run.config.report.formats)
+    out = path / "report" if report_dir is None else report_dir
+    index = out / "index.html"
+    if changed or not index.is_file():
+        if progress is not None:
+            progress.status("writing the report")
+        index = write_report(data, out, run.config.report.formats)
     jobs = run.jobs.drop_duplicates("key")
     failures = jobs[jobs["status"] == FAILED]
     return Outcome(

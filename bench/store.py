@@ -185,10 +185,21 @@ class RunStore:
         with store_errors(path):
             # Exact by default from pandas 3 on, where asking for it is deprecated.
             exact = {} if int(pd.__version__.partition(".")[0]) >= 3 else {"float_precision": "round_trip"}
-            frame = pd.read_csv(path, **exact)  # type: ignore[call-overload]
+            frame: pd.DataFrame = pd.read_csv(path, **exact)  # type: ignore[call-overload]
         for column in frame.columns:
             frame[column] = frame[column].map(lambda v: unescape_cell(v) if isinstance(v, str) else v)
         return frame
+
+    def write_evaluation_basis(self, basis: str) -> None:
+        """Write what the result tables were computed from."""
+        write_atomic(self.root / ".evaluated", basis.encode())
+
+    def evaluation_basis(self) -> str | None:
+        """Return what the result tables were computed from; None if they are not there."""
+        path = self.root / ".evaluated"
+        if not path.is_file() or not all((self.root / n).is_file() for n in ("results.parquet", "comparisons.csv")):
+            return None
+        return path.read_text(encoding="utf-8")
 
     @property
     def report_dir(self) -> Path:
