@@ -175,6 +175,8 @@ def _cell(column: Column, cell: Cell) -> HtmlCell:
         )
     if isinstance(cell, str):
         mark = _MARKS.get(text, "") if column.name == "verdict" else ""
+        if column.name == "thresholds":
+            text = _minus(text)
         css = f"{column.kind} key" if column.name in {"key", "weights_sha256"} else column.kind
         return HtmlCell("text", css, guard_formula(text), label=label, verdict=text.replace(" ", "-") if mark else "",
                         mark=mark)  # fmt: skip
@@ -202,7 +204,11 @@ def _figures(data: ReportData) -> dict[str, tuple[PlotGroup, ...]]:
             if plots:
                 title = "Mean over categories" if category == AVERAGE else category
                 groups.append(
-                    PlotGroup(title if several else "", several and category != AVERAGE and section != "forest", plots)
+                    PlotGroup(
+                        guard_formula(title) if several else "",
+                        several and category != AVERAGE and section != "forest",
+                        plots,
+                    )
                 )
         found[section] = tuple(groups)
     return found
