@@ -42,8 +42,11 @@ def _missing(data: ReportData) -> Iterator[str]:
 
 
 def _planned_repeats(data: ReportData) -> int:
-    of = data.splits[data.splits["protocol"] == "three_way"]["repeat"].dropna()
-    return len(set(of))
+    protocols = data.parameters.get("protocols")
+    for p in protocols if isinstance(protocols, Sequence) and not isinstance(protocols, str) else ():
+        if isinstance(p, Mapping) and p.get("name") == "three_way" and isinstance(p.get("repeats"), int):
+            return int(str(p["repeats"]))
+    return len(set(data.splits[data.splits["protocol"] == "three_way"]["repeat"].dropna()))
 
 
 def _few_objects(data: ReportData) -> Iterator[str]:

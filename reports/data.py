@@ -129,7 +129,7 @@ class ReportData:
     environment
         Software versions, devices, times, command: shown as given.
     dataset
-        Counts and names of the data set: shown as given.
+        Counts and names of the data set: shown as given; the integers also on top of the page.
     banner
         Sentences that must stand on top of everything.
     warnings

@@ -29,13 +29,6 @@ from reports.tables.provenance import flat
 SECTIONS = ("forest", "roc", "scores", "transfer", "repeats")
 LONGEST_SIDE = 320  # pixels of an embedded photograph
 _MARKS = {"met": "✓", "not met": "✗", "not shown": "?"}
-_FACTS = (
-    ("n_images", "images"),
-    ("n_nominal", "nominal"),
-    ("n_anomalous", "anomalous"),
-    ("n_objects", "objects"),
-    ("n_objects_anomalous", "defective objects"),
-)
 
 
 @dataclass(frozen=True)
@@ -265,8 +258,7 @@ def _uri(kind: str, raw: bytes) -> str:
 
 
 def _facts(data: ReportData) -> str:
-    known = [f"{data.dataset[key]} {name}" for key, name in _FACTS if data.dataset.get(key) is not None]
-    return ", ".join(known)
+    return ", ".join(f"{count} {name}" for name, count in data.dataset.items() if isinstance(count, int))
 
 
 def _weights(data: ReportData) -> tuple[tuple[str, str], ...]:

@@ -245,8 +245,8 @@ def build(seed=0, *, detectors=(("CS-Flow", 1.8), ("GLASS", 2.4), ("k-NN", 2.1))
         parameters=PARAMETERS,
         environment={"lab2factory": "0.1.0", "python": "3.11.7", "numpy": "2.1.0", "devices": ["cpu"],
                      "started": "2025-01-01T00:00:00Z", "command": "lab2factory run links.yaml"},
-        dataset={"path": "data/links", "layout": "glink", "n_images": 434, "n_nominal": 374, "n_anomalous": 60,
-                 "n_objects": 48, "n_objects_nominal": 36, "n_objects_anomalous": 12},
+        dataset={"path": "data/links", "layout": "glink", "images": 434, "nominal images": 374,
+                 "anomalous images": 60, "objects": 48, "defective objects": 12},
         banner=("Results are limited: only a part of the jobs was run.",),
     )  # fmt: skip
 

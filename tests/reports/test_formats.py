@@ -17,7 +17,7 @@ from reports.latex import table_latex
 from reports.markdown import table_markdown
 from reports.tables import all_tables, make_table
 
-HOSTILE = ("<script>alert(1)</script>", "=cmd|' /C calc'!A0", 'a_b & 50% {x} $y$ \\z ü 检 "q"')
+HOSTILE = ('<script>alert(1)</script> a_b & 50% {x} $y$ \\z ü 检 "q"', "=cmd|' /C calc'!A0")
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_no_cell_of_the_page_or_of_a_csv_starts_a_formula(hostile_report):
     text = (hostile_report / "index.html").read_text(encoding="utf-8")
     assert ">=cmd" not in text and ">@b" not in text and "&#39;=cmd" in text
     for path in (hostile_report / "tables").glob("*.csv"):
-        for row in csv.reader(path.open(encoding="utf-8")):
+        for row in csv.reader(io.StringIO(path.read_text(encoding="utf-8"))):
             for cell in row:
                 try:
                     float(cell)
