@@ -11,6 +11,7 @@ import os
 import queue
 import re
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -131,6 +132,10 @@ class _Worker:
 def _begin(parent: int) -> None:
     """Prepare a worker: Ctrl-C is the parent's business, and nobody outlives the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from joblib.externals.loky import process_executor
+
+    # loky replaces a worker that has grown by 300 MB since its first task: torch alone does that, once.
+    process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize
 
     def watch() -> None:
         while os.getppid() == parent:

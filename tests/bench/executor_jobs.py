@@ -7,6 +7,8 @@ import threading
 import time
 from dataclasses import dataclass
 
+KEPT = []
+
 
 @dataclass(frozen=True)
 class ToyJob:
@@ -29,6 +31,9 @@ def work(job, device):
             time.sleep(0.05)
     if job.what == "unpicklable":
         return {"status": "done", "bad": threading.Lock()}
+    if job.what == "grow":
+        KEPT.append(bytearray(b"x") * 400_000_000)
+        time.sleep(1.1)
     if job.what == "slow":
         time.sleep(1.0)
     return {

@@ -100,6 +100,11 @@ def test_inline_jobs_have_one_thread_and_leave_the_environment_as_it_was(do):
     assert dict(os.environ) == before
 
 
+def test_a_worker_that_has_loaded_a_lot_is_kept(do):
+    records, _, _ = do("grow", "ok", "ok", workers=1)
+    assert len({records[i]["pid"] for i in range(3)}) == 1
+
+
 def test_results_come_as_they_are_finished(do):
     _, order, _ = do("slow", "ok", "ok")
     assert order[-1] == 0
