@@ -77,6 +77,8 @@ def execute(arguments: Sequence[str]) -> int:
     usage: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
     try:
         code = typer.main.get_command(app).main(rest, prog_name="lab2factory", standalone_mode=False)
+        if code == INTERRUPTED:  # typer has turned the interruption into this code, without a word
+            raise Interrupted
         return code if isinstance(code, int) else DONE
     except usage as error:
         if type(error).__name__ == "NoArgsIsHelpError":

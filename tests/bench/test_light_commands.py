@@ -281,3 +281,15 @@ def test_weights_check_is_a_finding_when_some_are_missing(lab2factory, monkeypat
     assert code == 1
     assert "download it" in out
     assert lab2factory("weights", "list")[0] == 0
+
+
+def test_an_interrupted_command_says_that_nothing_is_lost(lab2factory, monkeypatch):
+    from protocols.errors import Interrupted
+
+    def interrupt(folder):
+        raise Interrupted
+
+    monkeypatch.setattr("bench.run_listing.list_runs", interrupt)
+    code, _, err = lab2factory("ls", "runs")
+    assert code == 130
+    assert "what was finished is kept" in err
