@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from reports.data import AVERAGE, ReportData
-from reports.names import metric_name, rule_name
-from reports.tables.honest import honest_figure
+from reports.data import AVERAGE, ReportData, to_estimate
+from reports.names import metric_name, short_rule_name
+from reports.reasons import reasons
+from reports.tables.honest import honest_figure, judged_defective_objects
 
 FEW_DEFECTIVE_OBJECTS = 10
 FEW_REPEATS = 5
@@ -50,11 +52,10 @@ def _planned_repeats(data: ReportData) -> int:
 
 
 def _few_objects(data: ReportData) -> Iterator[str]:
-    counts = [e.n_objects_anomalous for c in data.real_categories for d in data.detectors for lv in ("object", "image")
-              if (e := honest_figure(data, c, d, lv)) is not None and e.n_objects_anomalous is not None]  # fmt: skip
-    if counts and min(counts) < FEW_DEFECTIVE_OBJECTS:
-        yield (f"Few defective objects: a repeat judged as few as {min(counts)}. One object more or less moves the "
-               f"sensitivity by {1 / max(min(counts), 1):.2f}, and bootstrap intervals from so few are too narrow "
+    counts = judged_defective_objects(data)
+    if counts and counts[0] < FEW_DEFECTIVE_OBJECTS:
+        yield (f"Few defective objects: a repeat judged as few as {counts[0]}. One object more or less moves the "
+               f"sensitivity by {1 / max(counts[0], 1):.2f}, and bootstrap intervals from so few are too narrow "
                "rather than too wide.")  # fmt: skip
 
 
@@ -96,16 +97,21 @@ def _presets(data: ReportData) -> Iterator[str]:
 
 def _doubtful(data: ReportData) -> Iterator[str]:
     over = data.results[data.results["repeat"].isna() | data.results["protocol"].str.startswith("naive")]
-    reasons: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
     for _, r in over[over["status"].isin(["undefined", "degenerate"])].iterrows():
-        rule = f" ({rule_name(r['threshold_rule'])})" if r["threshold_rule"] else ""
+        rule = f" ({short_rule_name(r['threshold_rule'])})" if r["threshold_rule"] else ""
         category = f"{r['category']}, " if r["category"] not in {"", AVERAGE} else ""
         name = f"{category}{r['detector']}, {metric_name(r['metric'], r['level_of_analysis'])}{rule}"
-        reasons.setdefault((r["status"], r["notes"] or "no reason stored"), []).append(name)
+        for reason in reasons(to_estimate(r)) or ("no reason stored",):
+            alike = re.sub(r"\d[\d.]*", "0", reason)  # the same reason with other numbers is not listed again
+            texts, names = found.setdefault((r["status"], alike), ([], []))
+            texts.extend([] if reason in texts else [reason])
+            names.extend([] if name in names else [name])
     words = {"undefined": "Undefined", "degenerate": "Exists, but is doubtful"}
-    for (status, reason), names in reasons.items():
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        yield f"{words[status]}: {'; '.join(names[:3])}{more}. Reason: {reason}."
+    for (status, _), (texts, names) in found.items():
+        reason = texts[0] if len(texts) == 1 else f"{texts[0]} (elsewhere with other numbers)"
+        more = f" and {len(names) - 3} more figures" if len(names) > 3 else ""
+        yield f"{words[status]}: {reason}. This concerns {'; '.join(names[:3])}{more}."
 
 
 def _always(data: ReportData) -> Iterator[str]:

@@ -10,7 +10,7 @@ _LATEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}",
     "−": "$-$", "≤": r"$\leq$", "≥": r"$\geq$", "×": r"$\times$", "±": r"$\pm$", "–": r"\textendash{}",
-    "∞": r"$\infty$", "[": "{[}", "]": "{]}",
+    "∞": r"$\infty$", "†": r"\textdagger{}", "[": "{[}", "]": "{]}",
 }  # fmt: skip
 
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 from reports.data import ReportData
-from reports.names import rule_name
+from reports.names import TESTS, rule_name
 from reports.rounding import show_number, show_width
-from reports.tables.honest import honest_figure, ungrouped
+from reports.tables.honest import judged_defective_objects, ungrouped
 
 
 def first_line(data: ReportData) -> str:
@@ -27,11 +27,10 @@ def first_line(data: ReportData) -> str:
             f"those of the {level} sensitivity at the {rule_name(data.rules[0])} threshold {_span(sensitivity)}"
         )
     text = f"Look at the intervals first: at {percent} % confidence, {', '.join(parts)}"
-    objects = [e.n_objects_anomalous for c in data.real_categories for d in data.detectors
-               if (e := honest_figure(data, c, d, level)) is not None and e.n_objects_anomalous]  # fmt: skip
+    objects = judged_defective_objects(data)
     if objects:
-        few = min(objects)
-        text += f"; each repeat judged {few if few == max(objects) else f'{few} to {max(objects)}'} defective objects"
+        few, many = objects[0], objects[-1]
+        text += f"; each repeat judged {few if few == many else f'{few} to {many}'} defective objects"
     return text + "."
 
 
@@ -159,7 +158,7 @@ def _differences(stored: set[str]) -> str:
 
 def _comparisons(data: ReportData, evaluation: Mapping[str, object]) -> str:
     compare = _map(evaluation.get("compare"))
-    tests = ", ".join(sorted({t for t in data.comparisons["test"] if t})) or "not stated"
+    tests = ", ".join(sorted({TESTS.get(t, t) for t in data.comparisons["test"] if t})) or "not stated"
     corrections = ", ".join(sorted({c.replace("_", "-") for c in data.comparisons["correction"] if c}))
     text = f"Detectors are compared on identical splits. Test: {tests}"
     text += f", correction for shared objects: {corrections}." if corrections else "."

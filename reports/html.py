@@ -20,6 +20,7 @@ from reports.data import AVERAGE, ReportData, WorstImage
 from reports.escape import guard_formula
 from reports.explain import first_line, how_computed
 from reports.files import write_file
+from reports.reasons import DOUBTFUL, is_doubtful
 from reports.rounding import UNDEFINED, show, show_number
 from reports.table import Cell, Column, Table, Value, cell_text
 from reports.tables import all_tables
@@ -159,8 +160,9 @@ def _cell(column: Column, cell: Cell) -> HtmlCell:
     label = column.title if column.kind != "text" else ""
     if isinstance(cell, Value):
         shown = show(cell.estimate, sign=cell.sign)
+        mark = f" {DOUBTFUL}" if is_doubtful(cell.estimate) else ""
         return HtmlCell("estimate", f"{column.kind}{' best' if cell.best else ''}", _minus(shown.value),
-                        _minus(shown.interval), label, missing=shown.value == UNDEFINED)  # fmt: skip
+                        _minus(shown.interval) + mark, label, missing=shown.value == UNDEFINED)  # fmt: skip
     text = cell_text(cell)
     if isinstance(cell, tuple):
         return HtmlCell(
@@ -236,7 +238,8 @@ def _tiles(data: ReportData) -> Iterable[TileGroup]:
 def _tile(w: WorstImage, photo: tuple[bytes, int, int], over: tuple[bytes, int, int] | None) -> Tile:
     raw, width, height = photo
     return Tile(
-        _uri("image/jpeg", raw), _uri("image/jpeg", over[0]) if over else "", width, height, w.kind,
+        _uri("image/jpeg", raw), _uri("image/jpeg", over[0]) if over else "", width, height,
+        w.kind[:1].upper() + w.kind[1:],
         guard_formula(w.defect_type), guard_formula(w.sample_id), _minus(show_number(w.score)),
         _minus(show_number(w.threshold)),
     )  # fmt: skip

@@ -7,6 +7,7 @@ from pathlib import Path
 from reports.data import ReportData
 from reports.escape import latex
 from reports.files import write_file
+from reports.reasons import is_doubtful
 from reports.rounding import show
 from reports.table import Cell, Column, Table, Value, cell_text
 from reports.tables import all_tables
@@ -24,7 +25,7 @@ def table_latex(table: Table) -> str:
     ]
     caption = rf"\caption{{{latex(table.title)}. {latex(table.caption)}}}"
     label = rf"\label{{tab:{table.name}}}"
-    notes = [rf"\par {latex(note)}." for note in table.notes()]
+    notes = [rf"\par {latex(note)}" for note in table.notes()]
     if len(rows) > ROWS_ON_A_PAGE:
         lines = [r"% needs \usepackage{booktabs,longtable}", r"\begingroup\small", rf"\begin{{longtable}}{{{columns}}}",
                  rf"{caption}{label}\\", r"\toprule", header, r"\midrule", r"\endhead", r"\bottomrule", r"\endfoot",
@@ -48,6 +49,7 @@ def _cell(column: Column, cell: Cell) -> str:
             return "&"
         shown = show(cell.estimate, sign=cell.sign)
         value, interval = (_maths(t) for t in (shown.value, shown.interval))
+        interval += r"\textdagger{}" if is_doubtful(cell.estimate) else ""
         return rf"\textbf{{{value}}} & {interval}" if cell.best else f"{value} & {interval}"
     text = cell_text(cell)
     return latex(text) if not isinstance(cell, int | float) else _maths(text)

@@ -30,6 +30,7 @@ METRICS = {
     "aupimo": "AUPIMO",
     "f1_max": "largest F1",
 }
+TESTS = {"corrected_t": "corrected resampled t-test"}
 PARTITIONS = {"threshold": "threshold part", "inference": "inference part", "test": "test set", "train": "training"}
 
 _RULES = {

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from protocols.results import Estimate
+from reports.reasons import DOUBTFUL, is_doubtful, reasons
 from reports.rounding import show, show_number
 
 
@@ -79,14 +80,14 @@ class Table:
 
     def notes(self) -> Iterator[str]:
         """Yield the reasons of undefined and doubtful estimates, each once."""
-        seen: set[str] = set()
+        found: dict[str, list[str]] = {"undefined": [], "degenerate": []}
         for row in self.rows:
             for cell in row:
-                if isinstance(cell, Value) and cell.estimate.status in {"undefined", "degenerate"}:
-                    for note in cell.estimate.notes:
-                        if note not in seen:
-                            seen.add(note)
-                            yield note
+                if isinstance(cell, Value):
+                    found.get(cell.estimate.status, []).extend(reasons(cell.estimate))
+        for status, head in (("undefined", "Undefined"), ("degenerate", f"{DOUBTFUL} Doubtful")):
+            if found[status]:
+                yield f"{head}: {'; '.join(dict.fromkeys(found[status]))}."
 
 
 def is_empty(cell: Cell) -> bool:
@@ -99,7 +100,8 @@ def cell_text(cell: Cell) -> str:
     if cell is None:
         return ""
     if isinstance(cell, Value):
-        return str(show(cell.estimate, sign=cell.sign))
+        mark = f" {DOUBTFUL}" if is_doubtful(cell.estimate) else ""
+        return f"{show(cell.estimate, sign=cell.sign)}{mark}"
     if isinstance(cell, tuple):
         return "; ".join(cell)
     if isinstance(cell, float):

@@ -57,6 +57,13 @@ def honest_figure(data: ReportData, category: str, detector: str, level: str = "
     return data.estimate(category, detector, "three_way", "inference", level, "auroc")
 
 
+def judged_defective_objects(data: ReportData) -> list[int]:
+    """Return how many defective objects the single repeats judged, over all detectors and categories."""
+    of = data.results[(data.results["protocol"] == "three_way") & (data.results["partition"] == "inference")
+                      & (data.results["metric"] == "auroc") & data.results["repeat"].notna()]  # fmt: skip
+    return sorted({int(n) for n in of["n_objects_anomalous"].dropna()})
+
+
 def leakage(data: ReportData, category: str, detector: str) -> Estimate | None:
     """Return what image-level splits add to the AUROC (``compare_ungrouped``), if that was asked for."""
     rows = data.results[(data.results["category"] == category) & (data.results["detector"] == detector)
@@ -214,8 +221,8 @@ def ranking(data: ReportData) -> Table:
                     rows.append((*category_cell(data, category), detector, PROTOCOLS[protocol], level,
                                  *(value(e) for e in found), first.n_anomalous, first.n_nominal,
                                  first.n_objects_anomalous, first.n_objects_nominal))  # fmt: skip
-    caption = ("Average precision depends on the share of anomalous images; at random it equals that share. Counts are "
-               "those of one repeat's judged part.")  # fmt: skip
+    caption = ("Average precision depends on the share of anomalous images; at random it equals that share. Counts: "
+               "different images and objects, over all repeats.")  # fmt: skip
     return Table("ranking", "Figures without a threshold", caption, columns, tuple(rows)).without_empty_columns()
 
 

@@ -88,7 +88,7 @@ def test_missing_grouping_is_said_where_objects_are_explained(data):
         (lambda d: d, "Few defective objects: a repeat judged as few as 6"),
         (lambda d: d, "only 4 of 5 repeats"),
         (lambda d: d, "Reduced presets: CS-Flow (tiny), GLASS (tiny)"),
-        (lambda d: d, "Reason: F1 needs a defect pixel; the masks have none"),
+        (lambda d: d, "Undefined: no mask marks a defect. This concerns CS-Flow, pixel largest F1; "),
         (lambda d: without(d, warnings=("Something else.",)), "Something else."),
         (lambda d: without(d, results=d.results.assign(high=0.4)), "scores may be inverted"),
     ],

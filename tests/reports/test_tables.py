@@ -143,7 +143,16 @@ def test_an_object_level_that_equals_the_image_level_is_not_shown_twice(make):
 def test_undefined_values_are_shown_with_their_reason(data):
     table = make_table("localisation", data)
     assert [cell_text(c) for c in column(table, "f1_max")] == ["undefined"] * 3
-    assert list(table.notes()) == ["F1 needs a defect pixel; the masks have none"]
+    assert list(table.notes()) == ["Undefined: no mask marks a defect."]
+
+
+def test_doubtful_values_are_marked_and_only_reasons_are_named(data):
+    notes = "per repeat: median 0.6, min 0.5; SE_boot 0.1, SE_total 0.2; 13.8% of the replicates were drawn again"
+    table = make_table(
+        "honest", dataclasses.replace(data, results=data.results.assign(status="degenerate", notes=notes))
+    )
+    assert all(cell_text(c).endswith("] †") for c in column(table, "honest_image_auroc"))
+    assert list(table.notes()) == ["† Doubtful: 13.8% of the replicates were drawn again."]
 
 
 def test_requirements_keep_the_stored_verdicts(data):
