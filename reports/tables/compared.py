@@ -24,7 +24,8 @@ def comparisons(data: ReportData) -> Table:
     for _, r in data.comparisons.iterrows():
         rows.append((*category_cell(data, r["category"]), _metric(r), rule_name(r["threshold_rule"]),
                      r["detector_a"], r["detector_b"], value(_difference(r, data.level), sign=True),
-                     show_p(_p(r)), r["decision"], TESTS.get(r["test"], r["test"]), _count(r["n_repeats"])))  # fmt: skip
+                     show_p(_p(r)), r["decision"], TESTS.get(r["test"], r["test"]),
+                     _count(r["n_repeats"])))  # fmt: skip
     adjusted = sorted({a for a in data.comparisons["adjust"] if a})
     how = f" Adjusted: {', '.join(_capital(a) for a in adjusted)}, over the pairs of a metric." if adjusted else ""
     caption = ("Differences on identical repeats. The test allows for objects that occur in several repeats."
