@@ -1,3 +1,4 @@
+# ruff: noqa: E402 - nothing may import torch before the skip
 import numpy as np
 import pytest
 
@@ -63,9 +64,7 @@ def unfold_then_interpolate_then_pool(layers, pre_dim, target_dim):
 def test_pooling_first_equals_interpolating_first(channels, pre_dim, target_dim):
     layers = [torch.randn(2, channels[0], 12, 12, generator=gen()), torch.randn(2, channels[1], 6, 6, generator=gen(1))]
     ours = embed(layers, pre_dim=pre_dim, target_dim=target_dim).flatten(0, 1)
-    torch.testing.assert_close(
-        ours, unfold_then_interpolate_then_pool(layers, pre_dim, target_dim), atol=1e-5, rtol=0
-    )
+    torch.testing.assert_close(ours, unfold_then_interpolate_then_pool(layers, pre_dim, target_dim), atol=1e-5, rtol=0)
 
 
 def test_the_published_embedding_has_1536_entries_a_patch_and_its_first_half_ignores_layer3():
@@ -81,8 +80,15 @@ def test_the_published_embedding_has_1536_entries_a_patch_and_its_first_half_ign
 
 @pytest.mark.parametrize(
     ("p", "y", "loss"),
-    [(0.5, 1, 0.1732748), (0.5, 0, 0.1732748), (0.9, 1, 0.0010535), (0.1, 1, 1.864874), (0.0, 1, 10.819345), (1.0, 1, 0)],
-)  # fmt: skip
+    [
+        (0.5, 1, 0.1732748),
+        (0.5, 0, 0.1732748),
+        (0.9, 1, 0.0010535),
+        (0.1, 1, 1.864874),
+        (0.0, 1, 10.819345),
+        (1.0, 1, 0.0),
+    ],
+)
 def test_focal_loss_has_the_published_values(p, y, loss):
     value = focal_loss(torch.tensor([p], dtype=torch.float64), torch.tensor([y])).item()
     assert value == pytest.approx(loss, abs=1e-6)

@@ -1,3 +1,4 @@
+# ruff: noqa: E402 - nothing may import torch before the skip
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
@@ -113,9 +114,7 @@ def test_a_batch_without_any_anomalous_patch_trains(hypersphere):
     embedded, pasted, labels = batch()
     centre = epoch_centre(adaptor, embedded.mean(0))
     options = StepOptions(hypersphere=hypersphere)
-    result = training_step(
-        adaptor, discriminator, embedded, pasted, torch.zeros_like(labels), centre, options, gen()
-    )
+    result = training_step(adaptor, discriminator, embedded, pasted, torch.zeros_like(labels), centre, options, gen())
     result.loss.backward()
     assert torch.isfinite(result.loss)
     assert all(torch.isfinite(p.grad).all() for p in adaptor.parameters())
