@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import typer
@@ -34,7 +35,7 @@ def synth(
 
     manifest = render_dataset(
         out, profile=profile, seed=seed, parameters=parse_assignments(assignments), workers=_n_workers(workers),
-        report=None if settings.current.quiet else _progress,
+        report=None if settings.current.quiet else _progress(),
     )  # fmt: skip
     sheet = None
     if contact_sheet:
@@ -67,7 +68,14 @@ def _n_workers(text: str) -> int:
     return int(text)
 
 
-def _progress(phase: str, done: int, total: int) -> None:
-    """Say how far it is on standard error: at most ten lines a phase."""
-    if done == total or done * 10 // total != (done - 1) * 10 // total:
-        typer.echo(f"{phase}: {done} of {total}", err=True)
+def _progress() -> Callable[[str, int, int], None]:
+    """Return a function that says on standard error how far it is, at most every tenth of a phase."""
+    said: dict[str, int] = {}
+
+    def report(phase: str, done: int, total: int) -> None:
+        tenth = done * 10 // total
+        if tenth > said.get(phase, 0):
+            said[phase] = tenth
+            typer.echo(f"{phase}: {done} of {total}", err=True)
+
+    return report
