@@ -135,12 +135,12 @@ class KNN:
     presets: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "paper": {},
         "small": {
-            "imagesize": 160, "backbone": "resnet18.tv_in1k", "weights": "random", "layers": ("layer1", "layer2"),
-            "pre_dim": 192, "target_dim": 192, "coreset_share": 0.05, "coreset_dim": 64,
+            "imagesize": 128, "backbone": "resnet18.tv_in1k", "weights": "random", "layers": ("layer1", "layer2"),
+            "pre_dim": 128, "target_dim": 128, "coreset_share": 0.01, "coreset_dim": 32,
         },
         "tiny": {
-            "imagesize": 64, "backbone": "resnet18.tv_in1k", "weights": "random", "layers": ("layer2", "layer3"),
-            "pre_dim": 128, "target_dim": 128, "coreset_share": 0.05, "coreset_dim": 32,
+            "imagesize": 64, "backbone": "resnet18.tv_in1k", "weights": "random", "layers": ("layer1", "layer2"),
+            "pre_dim": 64, "target_dim": 64, "coreset_share": 0.01, "coreset_dim": 16,
         },
     }  # fmt: skip
 
@@ -168,7 +168,6 @@ class KNN:
         self._device = "cpu"
         self._cache = FeatureCache(None, 0)
         self._bank: Tensor | None = None
-        self._norms: Tensor | None = None
 
     def _check(self) -> None:
         """Refuse impossible arguments, naming them."""
@@ -227,19 +226,22 @@ class KNN:
 
     def _remember(self, bank: Tensor) -> None:
         self._bank = bank
-        self._norms = bank.square().sum(1)
+        # Embeddings are far from the origin: inner products keep more digits about the bank's mean.
+        self._mean = bank.mean(0)
+        self._centred = bank - self._mean
+        self._norms = self._centred.square().sum(1)
 
     @torch.no_grad()
     def _patch_distances(self, images: ImageSet) -> Iterator[Tensor]:
         """Yield the distances of every image's patches, shape (grid, grid)."""
-        if self._bank is None or self._norms is None:
+        if self._bank is None:
             raise NotFittedError("knn has not been fitted: call fit or load first")
         embedder = self._embedder()
         for start in range(0, len(images), BATCH):
             indices = range(start, min(start + BATCH, len(images)))
             for rows in embedder.fetch(self._cache, images, indices):  # one by one: no score depends on its batch
-                patches = torch.from_numpy(rows).to(self._device)
-                distances = nearest_distances(patches, self._bank, self._norms, self.init_args["neighbours"])
+                patches = torch.from_numpy(rows).to(self._device) - self._mean
+                distances = nearest_distances(patches, self._centred, self._norms, self.init_args["neighbours"])
                 if not torch.isfinite(distances).all():
                     raise DetectorError("knn: scores are not finite")
                 yield distances.reshape(embedder.grid, embedder.grid).cpu()

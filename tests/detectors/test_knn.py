@@ -76,7 +76,7 @@ def test_distances_agree_with_scikit_learn(k):
     queries = queries + 100
     expected = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(bank.double()).kneighbors(queries.double())[0]
     ours = nearest_distances(queries, bank, bank.square().sum(1), k)
-    np.testing.assert_allclose(ours.numpy(), expected.mean(1), rtol=0.02 if k > 1 else 0.05)
+    np.testing.assert_allclose(ours.numpy(), expected.mean(1), rtol=3e-3)  # of two nearly as near, either will do
     own = nearest_distances(bank[:5], bank, bank.square().sum(1), 1)
     assert own.max() < 1e-6
 
@@ -148,8 +148,8 @@ def test_impossible_arguments_are_named(argument, value):
 
 
 def test_sizes_that_do_not_fit_the_strides_are_refused():
-    with pytest.raises(InputError, match="multiple of 16"):
-        _ = create("knn", preset="tiny", imagesize=72).weights_sha256
+    with pytest.raises(InputError, match="multiple of 8"):
+        _ = create("knn", preset="tiny", imagesize=68).weights_sha256
 
 
 def test_unfitted_it_refuses_to_score():

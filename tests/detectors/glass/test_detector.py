@@ -82,10 +82,7 @@ def fitted(tmp_path_factory):
 
 def test_it_is_a_detector_with_maps_and_files():
     detector = create("glass", preset="tiny")
-    assert isinstance(detector, Detector | SupportsMaps | SupportsSaving)
-    assert (
-        isinstance(detector, Detector) and isinstance(detector, SupportsMaps) and isinstance(detector, SupportsSaving)
-    )
+    assert all(isinstance(detector, protocol) for protocol in (Detector, SupportsMaps, SupportsSaving))
     assert detector.weights_sha256 == create("glass", preset="tiny").weights_sha256
 
 

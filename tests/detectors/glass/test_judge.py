@@ -40,7 +40,7 @@ def test_a_black_mean_image_is_a_manifold_with_a_note(caplog):
 
 def test_figures_follow_the_rule_on_noise():
     hypotheses = set()
-    for seed in range(12):
+    for seed in range(4):
         grey = np.random.default_rng(seed).integers(0, 256, (289, 289))
         padded = np.pad(grey, 19, mode="reflect").astype(np.int64)
         sums = np.pad(padded.cumsum(0).cumsum(1), ((1, 0), (1, 0)))

@@ -69,7 +69,7 @@ def statistics(size, n):
     ("size", "covered", "labelled"), [(288, 0.056, 0.143), (160, None, 0.206)], ids=["288 pixels", "160 pixels"]
 )
 def test_masks_cover_as_much_as_measured_on_the_reference_program(size, covered, labelled):
-    n = 1000
+    n = 500
     pixels, patches = statistics(size, n)
     # Both sides are samples; the reference's is taken as no larger than ours.
     tolerance = 3.3 * np.sqrt(2 / n)
