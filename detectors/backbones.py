@@ -218,15 +218,3 @@ def _trim(model: nn.Module, layers: Sequence[str]) -> None:
             name = f"{parent_name}.{child}" if parent_name else child
             if not any(n == name or n.startswith(name + ".") for n in used) and any(True for _ in module.parameters()):
                 setattr(parent, child, nn.Identity())
-
-
-def check_backbone(name: str, weights: str) -> str:
-    """Load weights into the whole network, strictly, without downloading; return their SHA-256."""
-    path = locate(name, weights, download=False)
-    with torch.random.fork_rng(devices=[]):
-        model = _create(name)
-    if path is None:
-        return initialise(model.eval(), architecture(name))
-    known = model.state_dict()
-    match_state(read_state(path), known, known, str(path))
-    return file_sha256(path)

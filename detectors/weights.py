@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from protocols.errors import InputError, Lab2FactoryError, WeightsError
+from protocols.errors import WeightsError
 
 from .registry import BUILTIN, load_plugin, resolve_arguments
 from .timm_import import import_timm
@@ -240,7 +240,7 @@ def list_weights(detectors: Iterable[str] | None = None, *, check: bool = False)
     detectors
         Names; None: all built-in ones. Detectors without the arguments ``backbone`` and ``weights`` are left out.
     check
-        Also load every file into its network, and make the random ones, to show their SHA-256.
+        Also load every file that is here into its network, and make the random ones, to show their SHA-256.
     """
     entries = []
     for name in BUILTIN if detectors is None else detectors:
@@ -249,11 +249,16 @@ def list_weights(detectors: Iterable[str] | None = None, *, check: bool = False)
             arguments = resolve_arguments(cls, name, preset, {})
             if "backbone" in arguments and "weights" in arguments:
                 backbone, weights = str(arguments["backbone"]), str(arguments["weights"])
-                entries.append(_entry(name, preset, backbone, weights, check))
+                load = partial(_loaded_sha256, cls, arguments) if check else None
+                entries.append(_entry(name, preset, backbone, weights, load))
     return entries
 
 
-def _entry(detector: str, preset: str, backbone: str, weights: str, check: bool) -> WeightsEntry:
+def _loaded_sha256(cls: Any, arguments: Mapping[str, Any]) -> str:
+    return str(cls(**arguments).weights_sha256)
+
+
+def _entry(detector: str, preset: str, backbone: str, weights: str, load: Callable[[], str] | None) -> WeightsEntry:
     path, sha256 = None, None
     try:
         path = locate(backbone, weights, download=False)
@@ -261,13 +266,9 @@ def _entry(detector: str, preset: str, backbone: str, weights: str, check: bool)
             sha256, status, message = file_sha256(path), "here", ""
         else:
             status, message = "built in", "made from a fixed seed"
-        if check:
-            from .backbones import check_backbone
-
-            sha256 = check_backbone(backbone, weights)
-    except InputError:
-        raise
-    except Lab2FactoryError as error:
+        if load is not None:
+            sha256 = load()
+    except WeightsError as error:
         missing = error.code in ("WeightsNotFound", "EmbeddedWeightsMissing")
         status, message = "missing" if missing else "error", str(error)
     return WeightsEntry(detector, preset, backbone, weights, path, sha256, status, message)

@@ -174,10 +174,11 @@ class CSFlow:
 
     def _new_flow(self, channels: int, generator: torch.Generator | None) -> CrossScaleFlow:
         a = self.init_args
-        return CrossScaleFlow(
+        flow = CrossScaleFlow(
             channels, hidden=a["hidden_channels"], kernels=self.kernel_sizes, n_scales=a["n_scales"],
             clamp=a["clamp"], generator=generator,
         )  # fmt: skip
+        return flow.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def fit(self, nominal: ImageSet, context: FitContext) -> None:
         """Train the flow on nominal images; reports ``features`` and then one loss an epoch as ``train``."""
@@ -270,7 +271,7 @@ class CSFlow:
         check_weights(path, header, extractor.backbone.sha256)
         flow = detector._new_flow(extractor.shapes[0][0], None)
         flow.load_state_dict(tensors, assign=True)
-        detector._flow = flow.to(device)
+        detector._flow = flow.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return detector
 
 

@@ -70,6 +70,9 @@ class FeatureExtractor:
 
 
 def unflatten(rows: Tensor, shapes: Sequence[Shape]) -> list[Tensor]:
-    """Split rows of features into scales: (N, D) to one (N, C, h_j, w_j) a scale."""
+    """Split rows of features into scales: (N, D) to one (N, C, h_j, w_j) a scale, channels last in memory."""
     parts = rows.split([c * h * w for c, h, w in shapes], dim=1)
-    return [part.unflatten(1, shape) for part, shape in zip(parts, shapes, strict=True)]
+    return [
+        part.unflatten(1, shape).contiguous(memory_format=torch.channels_last)
+        for part, shape in zip(parts, shapes, strict=True)
+    ]

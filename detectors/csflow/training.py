@@ -70,7 +70,7 @@ def train(
     parameters = list(flow.parameters())
     device = parameters[0].device
     optimiser = torch.optim.Adam(
-        parameters, lr=settings.learning_rate, eps=settings.adam_eps, weight_decay=settings.weight_decay
+        parameters, lr=settings.learning_rate, eps=settings.adam_eps, weight_decay=settings.weight_decay, fused=True
     )
     rows = torch.from_numpy(features)
     n_epochs = settings.meta_epochs * settings.sub_epochs

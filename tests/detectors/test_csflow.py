@@ -371,3 +371,8 @@ def test_the_weights_of_each_preset_are_listed_without_downloading():
     if entries["paper"].status == "missing":
         assert "download https://huggingface.co/timm/tf_efficientnet_b5.aa_in1k" in entries["paper"].message
         assert entries["paper"].path is None
+
+
+def test_a_check_loads_what_is_here_and_shows_the_sha256_that_results_hold():
+    entries = {entry.preset: entry for entry in list_weights(["csflow"], check=True)}
+    assert entries["tiny"].sha256 == create("csflow", preset="tiny").weights_sha256
