@@ -36,7 +36,7 @@ def to_tensor(image: NDArray[np.uint8], size: tuple[int, int]) -> Tensor:
     height, width = size
     resized = Image.fromarray(np.ascontiguousarray(image)).resize((width, height), Image.Resampling.BILINEAR)
     values = np.asarray(resized, dtype=np.float32) / np.float32(255)  # (H, W, 3)
-    values = (values - np.float32(IMAGENET_MEAN)) / np.float32(IMAGENET_STD)
+    values = (values - np.array(IMAGENET_MEAN, np.float32)) / np.array(IMAGENET_STD, np.float32)
     return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))
 
 
