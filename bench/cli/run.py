@@ -50,7 +50,8 @@ def run(
     Example: lab2factory run lab2factory.yaml --workers 2
              lab2factory run lab2factory.yaml -o detectors.0.preset=tiny --dry-run
     """  # fmt: skip
-    from bench.config import json_schema, load_config
+    from bench.config import config_of, json_schema, read_document
+    from bench.config_detectors import check_detectors
     from bench.runner import RunOptions, dry_run_table, parse_size, run_config
     from protocols.errors import InputError
 
@@ -62,7 +63,9 @@ def run(
     if config is None:
         raise InputError("lab2factory run", "no CONFIG", "a configuration file", "Make one with `lab2factory init`.")
     overrides = [*override, *([f"seed={seed}"] if seed is not None else [])]
-    loaded = load_config(config, overrides)
+    document = read_document(config, overrides)
+    loaded = config_of(document, config)
+    check_detectors(loaded, plugins=plugin, document=document)
     options = RunOptions(
         output=output if output is not None else Path("runs") / loaded.name, workers=workers, devices=devices,
         backend=backend, retry_failed=retry_failed, limit=limit, job_timeout=job_timeout, plugins=tuple(plugin),

@@ -1,0 +1,41 @@
+"""What the commands do, without a command line."""
+
+import pytest
+
+import bench
+from protocols.errors import InputError
+
+CONFIG = {
+    "name": "api",
+    "detectors": [{"name": "pixel_stats"}],
+    "protocols": [{"name": "naive"}, {"name": "three_way", "repeats": 2}],
+    "evaluation": {"intervals": {"n_resamples": 50}},
+    "report": {"formats": ["csv"]},
+}
+
+
+def test_a_run_gives_results_scores_comparisons_and_a_report(tiny_data, tmp_path):
+    config = {**CONFIG, "dataset": {"path": str(tiny_data)}}
+    done = bench.run(config, output=tmp_path / "api", backend="inline", cache=tmp_path / "cache")
+    assert (done.jobs["status"] == "done").all()
+    again = bench.load(tmp_path / "api")
+    assert len(again.results) == len(done.results) > 0
+    assert len(again.comparisons) == 0
+    scores = again.scores("pixel_stats", 1)
+    assert set(scores["partition"]) >= {"threshold", "inference"}
+    assert scores["score"].notna().all()
+    again.report(tmp_path / "elsewhere")
+    assert list((tmp_path / "elsewhere/tables").glob("*.csv"))
+    with pytest.raises(InputError, match="scores of 'knn'"):
+        again.scores("knn")
+
+
+def test_wrong_init_arguments_are_named(tiny_data, tmp_path):
+    config = {
+        **CONFIG,
+        "dataset": {"path": str(tiny_data)},
+        "detectors": [{"name": "pixel_stats", "init_args": {"siz": 3}}],
+    }
+    with pytest.raises(InputError, match=r"init_args\.siz"):
+        bench.run(config, output=tmp_path / "api")
+    assert not (tmp_path / "api").exists()
