@@ -10,6 +10,7 @@ from PIL import Image
 from bench.layouts import detect, read_dataset
 from bench.synthetic import dataset_key, render_dataset
 from bench.synthetic.contact_sheet import write_contact_sheet
+from bench.synthetic.factory import _probe
 from bench.synthetic.parameters import resolve
 from bench.synthetic.plan import assign_roles, plan_shots
 from protocols.errors import InputError
@@ -158,6 +159,15 @@ def test_a_leak_puts_test_parts_into_training_and_keeps_both_sizes_and_the_test_
         assert same_angles == (leak == "rerecorded")
 
 
+def test_a_leak_leaves_every_byte_of_the_test_images_as_it_was(tmp_path):
+    for leak in ("none", "rerecorded"):
+        rendered(tmp_path / leak, leak=leak, object_sd=3.5)
+    clean, leaky = (
+        {n: h for n, h in files(tmp_path / k).items() if "test/" in n or "truth" in n} for k in ("none", "rerecorded")
+    )
+    assert clean == leaky and len(clean) > 100
+
+
 def test_matched_views_give_both_classes_the_same_angles():
     def distance(**settings):
         _, roles, shots = planned(**settings)
@@ -252,3 +262,13 @@ def test_a_set_without_defects_or_test_parts_can_be_rendered(tmp_path):
 def test_the_contact_sheet_is_a_picture(tiny, tmp_path):
     with Image.open(write_contact_sheet(tiny, tmp_path / "sheet.png")) as sheet:
         assert sheet.width > 8 * 64 and sheet.height > 6 * 48
+
+
+@pytest.mark.slow
+def test_the_paper_profile_has_enough_visible_defects_for_its_165_images():  # 1 minute
+    parameters = resolve("paper")
+    roles = assign_roles(parameters, 0)
+    areas = dict(_probe((parameters, 0, roles, number)) for number in roles.defective)
+    shots = plan_shots(parameters, 0, roles, areas)
+    assert Counter((s.split, s.label) for s in shots) == {("train", 0): 3424, ("test", 0): 403, ("test", 1): 165}
+    assert len({s.recording.number for s in shots if s.label == 1}) == 12
