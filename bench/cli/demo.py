@@ -10,6 +10,9 @@ from . import settings
 from .run import emit
 
 
+SEED = 11  # presets were informed by rendered sets of other seeds; this one was left alone
+
+
 def demo(
     output: Path = typer.Option(Path("runs"), "--output", help="Folder for the run folders demo and demo-clean."),
     profile: str = typer.Option("demo", help="Size of the data set: tiny, demo or paper."),
@@ -17,7 +20,7 @@ def demo(
     repeats: int = typer.Option(5, min=1, help="Repeats of the three-way protocol."),
     workers: str = typer.Option("auto", help="Trainings at once: a number, or auto."),
     devices: str = typer.Option("auto", help="cpu, or cuda:0,cuda:1, or auto."),
-    seed: int = typer.Option(0, min=0, help="Seed of the images, the splits and the trainings."),
+    seed: int = typer.Option(SEED, min=0, help="Seed of the images, the splits and the trainings."),
     json: bool = typer.Option(False, "--json", help="The result as one JSON document on standard output."),
 ) -> None:
     """Show the number the field reports beside the number that holds, on rendered parts.
