@@ -15,9 +15,9 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
     },
     # Seconds on one thread.
     "tiny": {
-        "imagesize": 64, "backbone": "resnet18.tv_in1k", "layers": ("layer1", "layer2"), "weights": "random",
-        "pre_dim": 96, "target_dim": 96, "dsc_hidden": 96, "noise_std": 0.06, "lr": 3e-3, "ascent_steps": 5,
-        "step_length": 0.004, "meta_epochs": 10, "limit": 88, "eval_epochs": 5,
+        "imagesize": 96, "backbone": "resnet18.tv_in1k", "layers": ("layer1", "layer2"), "weights": "random",
+        "pre_dim": 96, "target_dim": 96, "dsc_hidden": 96, "noise_std": 0.06, "lr": 1e-3, "ascent_steps": 5,
+        "step_length": 0.004, "batch_size": 4, "meta_epochs": 8, "limit": 44, "eval_epochs": 4,
     },
 }  # fmt: skip
 """Under ``small`` and ``tiny`` noise_std keeps the norm of the noise at 0.588 (0.015 times the root of 1536), within
