@@ -22,5 +22,7 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
 }  # fmt: skip
 """Under ``small`` and ``tiny`` noise_std keeps the norm of the noise at 0.588 (0.015 times the root of 1536), within
 the range [0.5, 1.0] of the manifold hypothesis that was chosen for it; in fewer dimensions the norm spreads more, and
-about 1 % of the rows are clipped. ``tiny`` ascends in 5 steps of 0.004 instead of 20 of 0.001: as far, at a quarter of
+one or two rows in a hundred are clipped.
+
+``tiny`` ascends in 5 steps of 0.004 instead of 20 of 0.001: as far, at a quarter of
 the time."""
