@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 
 from protocols.results import Estimate
 
@@ -26,3 +27,29 @@ def reasons(estimate: Estimate) -> tuple[str, ...]:
 def is_doubtful(estimate: Estimate) -> bool:
     """Return whether an estimate exists but is to be marked with a dagger."""
     return estimate.status == "degenerate"
+
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+def merged(sentences: Iterable[str]) -> tuple[str, ...]:
+    """Return sentences that differ in their figures only as one, with the range of each figure.
+
+    Examples
+    --------
+    >>> merged(["5.3% of the replicates", "65.8% of the replicates", "undefined in 1 of 5 repeats"])
+    ('5.3 to 65.8% of the replicates', 'undefined in 1 of 5 repeats')
+    """
+    alike: dict[tuple[str, ...], list[list[str]]] = {}
+    for sentence in dict.fromkeys(sentences):
+        alike.setdefault(tuple(_NUMBER.split(sentence)), []).append(_NUMBER.findall(sentence))
+    found = []
+    for words, figures in alike.items():
+        ranges = [*(_range(column) for column in zip(*figures, strict=True)), ""]
+        found.append("".join(word + figure for word, figure in zip(words, ranges, strict=True)))
+    return tuple(found)
+
+
+def _range(figures: Sequence[str]) -> str:
+    low, high = min(figures, key=float), max(figures, key=float)
+    return low if float(low) == float(high) else f"{low} to {high}"

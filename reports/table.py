@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from protocols.results import Estimate
-from reports.reasons import DOUBTFUL, is_doubtful, reasons
+from reports.reasons import DOUBTFUL, is_doubtful, merged, reasons
 from reports.rounding import show, show_number
 
 
@@ -87,7 +87,7 @@ class Table:
                     found.get(cell.estimate.status, []).extend(reasons(cell.estimate))
         for status, head in (("undefined", "Undefined"), ("degenerate", f"{DOUBTFUL} Doubtful")):
             if found[status]:
-                yield f"{head}: {'; '.join(dict.fromkeys(found[status]))}."
+                yield f"{head}: {'; '.join(merged(found[status]))}."
 
 
 def is_empty(cell: Cell) -> bool:
