@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .comparisons.class_resolved import class_resolved_rho
     from .comparisons.corrected_t import corrected_resampled_ttest
     from .comparisons.multiplicity import adjust_p_values
-    from .confusion import at_prevalence, confusion, decision_metrics
+    from .decisions import at_prevalence, confusion, decision_metrics
     from .errors import (
         DetectorError,
         InputError,
@@ -52,9 +52,9 @@ _HOME = {
     "class_resolved_rho": "comparisons.class_resolved",
     "corrected_resampled_ttest": "comparisons.corrected_t",
     "adjust_p_values": "comparisons.multiplicity",
-    "at_prevalence": "confusion",
-    "confusion": "confusion",
-    "decision_metrics": "confusion",
+    "at_prevalence": "decisions",
+    "confusion": "decisions",
+    "decision_metrics": "decisions",
     "DetectorError": "errors",
     "InputError": "errors",
     "Lab2FactoryError": "errors",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .candidates import Candidates, candidates, cut_values
-from .confusion import rates_from_counts
+from .decisions import rates_from_counts
 from .metrics import BLOCK, METRICS, weighted_auroc, weighted_average_precision
 from .thresholds import resolve_rule, rule_name, select, select_threshold, selected_cuts
 from .units import Units

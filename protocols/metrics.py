@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .aggregate import aggregate_by_object
-from .confusion import Confusion, at_prevalence, confusion, decision_metrics, rates_from_counts, trivial_costs
+from .decisions import Confusion, at_prevalence, confusion, decision_metrics, rates_from_counts, trivial_costs
 from .errors import InputError, UndefinedError
 from .inputs import checked_scores, checked_weights, need_both_classes, one_class
 from .roc import RocCurve, auroc_bounds, fpr_at_tpr, partial_auroc, roc_curve, tpr_at_fpr

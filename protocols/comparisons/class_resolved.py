@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from protocols.confusion import rates_from_counts
+from protocols.decisions import rates_from_counts
 from protocols.errors import InputError, UndefinedError
 from protocols.intervals.delong import placement_values
 from protocols.judging import OF_ANOMALOUS, OF_NOMINAL

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from protocols.aggregate import aggregate_by_object
-from protocols.confusion import confusion, decision_metrics
+from protocols.decisions import confusion, decision_metrics
 from protocols.errors import InputError
 from protocols.metrics import auroc, average_precision
 from protocols.results import RESULT_COLUMNS

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.candidates import candidates
-from protocols.confusion import confusion, decision_metrics
+from protocols.decisions import confusion, decision_metrics
 from protocols.errors import InputError
 from protocols.thresholds import RULES, Rule, resolve_rule, rule_name, select_threshold, selected_cuts
 

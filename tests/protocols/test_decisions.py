@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from protocols.confusion import (
+from protocols.decisions import (
     Confusion,
     at_prevalence,
     confusion,
