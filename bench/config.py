@@ -73,10 +73,14 @@ class SyntheticConfig(_Model):
 
 
 class DatasetConfig(_Model):
-    """Where the images are and how to read them: exactly one of ``path`` and ``synthetic``."""
+    """Where the images are and how to read them: exactly one of ``path`` and ``synthetic``.
+
+    ``root``: a folder above a manifest and all its files, where these do not lie below the manifest.
+    """
 
     path: Text | None = None
     synthetic: SyntheticConfig | None = None
+    root: Text | None = None
     layout: Annotated[str, AfterValidator(check.known("layouts"))] = "auto"
     category: Annotated[tuple[Text, ...] | None, BeforeValidator(check.one_or_list)] = None
     object_policy: Literal["required", "image_is_object"] = "required"
@@ -330,7 +334,7 @@ def _with_absolute_paths(data: dict[str, Any], path: Path | None) -> dict[str, A
         return entry
 
     detectors = data.get("detectors")
-    changed = {"dataset": found(data["dataset"], "path")} if "dataset" in data else {}
+    changed = {"dataset": found(found(data["dataset"], "path"), "root")} if "dataset" in data else {}
     if isinstance(detectors, list):
         changed["detectors"] = [found(entry, "scores") for entry in detectors]
     return {**data, **changed}

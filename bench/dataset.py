@@ -66,6 +66,7 @@ def open_dataset(
     return read_dataset(
         resolve_path(config.path, base), layout=config.layout, category=config.category,
         object_from=config.object_from, mask_above=config.mask_above, max_pixels=config.max_pixels,
+        root=None if config.root is None else resolve_path(config.root, base),
     )  # fmt: skip
 
 

@@ -35,12 +35,21 @@ def read_scores_for(path: Path, sample_ids: Sequence[str]) -> NDArray[np.float64
     bad = ~np.isfinite(scores.to_numpy())
     if bad.any():
         row = int(np.argmax(bad))
-        raise InputError(f"{path}, row {row + 2}, column {score_column!r}", table[score_column].iloc[row],
-                         "a finite number", f"Correct the file ({int(bad.sum())} such rows).", "NonFiniteScore")  # fmt: skip
+        raise InputError(
+            f"{path}, row {row + 2}, column {score_column!r}",
+            table[score_column].iloc[row],
+            "a finite number",
+            f"Correct the file ({int(bad.sum())} such rows).",
+            "NonFiniteScore",
+        )
     missing = [s for s in sample_ids if s not in scores.index]
     if missing:
-        raise InputError(str(path), f"no score for {len(missing)} samples, the first {missing[0]!r}",
-                         "a score for every sample that is judged", "Score the missing images, or correct their ids.")  # fmt: skip
+        raise InputError(
+            str(path),
+            f"no score for {len(missing)} samples, the first {missing[0]!r}",
+            "a score for every sample that is judged",
+            "Score the missing images, or correct their ids.",
+        )
     return scores.loc[list(sample_ids)].to_numpy(np.float64)
 
 

@@ -66,8 +66,13 @@ def check_splits(folder: Path, manifest_path: Path, object_policy: str) -> tuple
             continue
         shared = split.shared_objects(samples_of[category])
         if shared:
-            findings.append({"split": name, "code": "ObjectLeak",
-                             "message": f"{len(shared)} objects in train and test, the first {shared[0]!r}"})  # fmt: skip
+            findings.append(
+                {
+                    "split": name,
+                    "code": "ObjectLeak",
+                    "message": f"{len(shared)} objects in train and test, the first {shared[0]!r}",
+                }
+            )
     if not findings:
         return [], f"{len(files)} splits checked: every image is in one partition, no object is on two sides"
     lines = [f"{f['split']}: {f['message']}" for f in findings]
@@ -92,8 +97,12 @@ def _samples(path: Path, object_policy: str) -> tuple[dict[str, SampleTable], di
 def _files(folder: Path) -> list[Path]:
     files = sorted(folder.rglob("*.csv"), key=lambda p: (p.parent.as_posix(), len(p.stem), p.stem))
     if not files:
-        raise InputError(str(folder), "no split files" if folder.is_dir() else "no folder",
-                         "a folder of splits: <protocol>/<repeat>.csv", "Make them with `lab2factory splits make`.")  # fmt: skip
+        raise InputError(
+            str(folder),
+            "no split files" if folder.is_dir() else "no folder",
+            "a folder of splits: <protocol>/<repeat>.csv",
+            "Make them with `lab2factory splits make`.",
+        )
     return files
 
 

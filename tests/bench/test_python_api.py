@@ -1,5 +1,7 @@
 """What the commands do, without a command line."""
 
+import os
+
 import pytest
 
 import bench
@@ -39,3 +41,16 @@ def test_wrong_init_arguments_are_named(tiny_data, tmp_path):
     with pytest.raises(InputError, match=r"init_args\.siz"):
         bench.run(config, output=tmp_path / "api")
     assert not (tmp_path / "api").exists()
+
+
+def test_a_manifest_beside_the_data_is_read_with_a_root_above_both(tiny_data, tmp_path):
+    from bench.layouts import read_dataset
+    from bench.manifest import write_manifest
+
+    written = write_manifest(read_dataset(tiny_data), tmp_path / "elsewhere.csv")
+    config = {**CONFIG, "dataset": {"path": str(written)}}
+    with pytest.raises(InputError, match="--root"):
+        bench.run(config, output=tmp_path / "api", cache=tmp_path / "cache")
+    config["dataset"]["root"] = os.path.commonpath([tiny_data, tmp_path])
+    done = bench.run(config, output=tmp_path / "api", backend="inline", cache=tmp_path / "cache")
+    assert (done.jobs["status"] == "done").all()
