@@ -42,7 +42,8 @@ def best_seconds(functions: Mapping[str, Callable[[], object]], rounds: int) -> 
 
 
 def in_fresh_process(function: Callable[..., Any], *arguments: object) -> Any:
-    """Call a function of a module in a new Python process and return its result: memory of nothing else counts."""
+    """Call a function of a module in a new Python process, on one thread: memory of nothing else counts."""
+    os.environ["OMP_NUM_THREADS"] = "1"
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(function, *arguments).result()
@@ -68,8 +69,8 @@ def compare(unit: str, ours: tuple[str, float], peer: tuple[str, float], *, more
     for name, value in (peer, ours):
         print(f"  {value:12,.2f} {unit}  {name}")
     ratio = ours[1] / peer[1] if more_is_better else peer[1] / ours[1]
-    what = "as many" if more_is_better else "the peer's over ours"
-    print(f"  ratio {ratio:.2f} ({what})", flush=True)
+    what = "ours over the peer's" if more_is_better else "the peer's over ours"
+    print(f"  ratio {ratio:,.3g} ({what})", flush=True)
 
 
 def check_equal(what: str, difference: float, tolerance: float) -> None:
