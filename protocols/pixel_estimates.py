@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError
 from .inputs import Seed, checked_binary, checked_fraction, object_index, one_class
-from .intervals.bootstrap import FEW, MAX_REDRAWN, generator, leave_one_out, resample
-from .intervals.bootstrap_limits import bca_limits
+from .intervals.bootstrap import leave_one_out, resample
+from .intervals.bootstrap_limits import bca_limits, misses
 from .intervals.clustered_delong import ONE_OBJECT
+from .intervals.draws import MAX_REDRAWN, few_objects, generator
 from .pixel_histogram import PixelHistogram
 from .results import Estimate, Status
 
@@ -98,6 +99,8 @@ def pixel_estimates(histogram: PixelHistogram, objects: Iterable[Any], labels: A
         if not high > low:
             low, high, status = math.nan, math.nan, "degenerate"
             more = (*more, "no interval: too few distinct resamples")
+        else:
+            more += misses(value, low, high)
         estimates[name] = finished(value, low, high, status, (*more, *own), se)
     return estimates
 
@@ -168,8 +171,7 @@ def _notes(counts: _Counts, defective: NDArray[np.bool_], n_without_mask: int, r
     n_good = len(defective) - n_defective
     if n_without_mask:
         notes += (f"{n_without_mask} anomalous images without a mask were left out",)
-    if 0 < n_defective < FEW or 0 < n_good < FEW:  # an empty stratum is none
-        notes += (f"{n_defective} defective and {n_good} good objects: bootstrap intervals undercover below {FEW}",)
+    notes += few_objects(n_good, n_defective)
     if redrawn > MAX_REDRAWN:
         notes += (f"{redrawn:.1%} of the resamples were undefined and redrawn",)
     return notes

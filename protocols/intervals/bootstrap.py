@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,9 +12,10 @@ from scipy import special
 
 from protocols.errors import InputError, UndefinedError
 from protocols.inputs import Seed, checked_fraction, checked_scores, doubts, object_index, one_class
-from protocols.intervals.bootstrap_limits import bca_limits, percentile_limits
+from protocols.intervals.bootstrap_limits import bca_limits, misses, percentile_limits
 from protocols.intervals.clustered_delong import ONE_OBJECT, ClusteredAuroc
 from protocols.intervals.delong import INVERTED, perfect_bound
+from protocols.intervals.draws import GIVE_UP, MAX_REDRAWN, draw_objects, few_objects, generator
 from protocols.metrics import METRICS, blocks, resolve_metric, weighted_auroc, weighted_average_precision
 from protocols.results import Estimate, Status
 
@@ -23,9 +23,6 @@ Metric = str | Callable[[NDArray[np.int64], NDArray[np.float64], NDArray[np.int6
 Replicator = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 
 METHODS = {"percentile": 2000, "bca": 5000, "studentised": 2000}  # with the default number of replicates
-MAX_REDRAWN = 0.05
-FEW = 5
-_GIVE_UP = 20
 _WEIGHTED = {"auroc": weighted_auroc, "average_precision": weighted_average_precision}
 
 
@@ -138,33 +135,9 @@ def bootstrap_interval(labels: ArrayLike, scores: ArrayLike, *, metric: Metric =
         status, more = "degenerate", (*more, f"the {method} interval has no width: percentile interval instead")
     if not high > low:
         low, high, more = math.nan, math.nan, (*more, "which has none either: too few distinct resamples")
+    else:
+        more += misses(value, low, high)
     return finished(value, low, high, status, (*more, *notes), se)
-
-
-def draw_objects(defective: NDArray[np.bool_], n_resamples: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw objects with replacement, defective and good ones each to their own number.
-
-    Parameters
-    ----------
-    defective
-        Whether each object has an anomalous image, shape (G,).
-    n_resamples
-        Number of draws; drawing in several calls gives the same as in one.
-    rng
-        Generator.
-
-    Returns
-    -------
-    ndarray
-        How often each object was drawn, shape (n_resamples, G).
-    """
-    columns = np.concatenate([np.flatnonzero(~defective), np.flatnonzero(defective)])  # strata side by side
-    n_objects, n_good = len(defective), int((~defective).sum())
-    size = np.where(np.arange(n_objects) < n_good, n_good, n_objects - n_good)
-    first = np.where(np.arange(n_objects) < n_good, 0, n_good)
-    picked = np.minimum((rng.random((n_resamples, n_objects)) * size).astype(np.int64), size - 1) + first
-    flat = (np.arange(n_resamples)[:, None] * n_objects + columns[picked]).ravel()
-    return np.bincount(flat, minlength=n_resamples * n_objects).reshape(n_resamples, n_objects)
 
 
 def resample(defective: NDArray[np.bool_], statistics: Replicator, n_resamples: int, size: int,
@@ -193,7 +166,7 @@ def resample(defective: NDArray[np.bool_], statistics: Replicator, n_resamples: 
     kept: list[NDArray[np.float64]] = []
     n_kept = n_drawn = 0
     largest = next(blocks(n_resamples, max(size, len(defective)))).stop
-    while n_kept < n_resamples and n_drawn < _GIVE_UP * n_resamples:
+    while n_kept < n_resamples and n_drawn < GIVE_UP * n_resamples:
         # Never more than are missing, so that the draws do not depend on the size of the blocks.
         weights = draw_objects(defective, min(largest, n_resamples - n_kept), rng)
         values = statistics(weights)
@@ -212,17 +185,6 @@ def leave_one_out(statistics: Replicator, n_objects: int, size: int) -> NDArray[
         weights[np.arange(len(without)), without] = 0
         values.append(statistics(weights))
     return np.concatenate(values)
-
-
-def generator(seed: Seed, name: str) -> np.random.Generator:
-    """Return the generator of a seed for the metric of this name; a Generator is used as it is."""
-    if isinstance(seed, np.random.Generator):
-        return seed
-    if isinstance(seed, np.random.SeedSequence):
-        return np.random.Generator(np.random.PCG64(seed))
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise InputError("seed", seed, "a whole number of 0 or more", "Correct the seed.")
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(name.encode())])))
 
 
 def _pivots(clustered: ClusteredAuroc, value: float, weights: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -282,8 +244,6 @@ def _notes(defective: NDArray[np.bool_], value: float, name: str, scores: NDArra
     notes: tuple[str, ...] = ()
     n_defective = int(defective.sum())
     n_good = len(defective) - n_defective
-    if 0 < n_defective < FEW or 0 < n_good < FEW:  # an empty stratum is none
-        notes += (f"{n_defective} defective and {n_good} good objects: bootstrap intervals undercover below {FEW}",)
     if name == "auroc" and value < 0.5:
         notes += (INVERTED,)
-    return (*notes, *doubts(scores))
+    return (*few_objects(n_good, n_defective), *notes, *doubts(scores))

@@ -14,6 +14,13 @@ def percentile_limits(replicates: ArrayLike, level: float) -> tuple[float, float
     return float(low), float(high)
 
 
+def misses(value: float, low: float, high: float) -> tuple[str, ...]:
+    """Say so where an interval does not hold the value: the replicates are mostly on one side of it."""
+    if low <= value <= high:
+        return ()
+    return ("the bootstrap is biased here: the interval misses the value",)
+
+
 def bca_limits(value: float, replicates: ArrayLike, jackknife: ArrayLike, level: float,
                strata: ArrayLike | None = None) -> tuple[float, float, tuple[str, ...]]:  # fmt: skip
     r"""Return the bias-corrected and accelerated interval [1]_.

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from protocols.inputs import Seed
+from protocols.intervals.draws import GIVE_UP, MAX_REDRAWN, draw_objects, few_objects, generator
 from protocols.units import Units
 
-MAX_REDRAWN = 0.05
-_GIVE_UP = 20  # draws per replicate after which the data are too few to resample
-
-Seed = int | np.random.SeedSequence | np.random.Generator
+__all__ = ["Resampling", "Seed", "resample_objects"]
 
 
 @dataclass(frozen=True)
@@ -52,10 +50,7 @@ class Resampling:
     @property
     def notes(self) -> tuple[str, ...]:
         """What to distrust about any interval from these draws."""
-        good, defective = self.n_objects
-        if min(good, defective) >= 5:
-            return ()
-        return (f"{defective} defective and {good} good objects: bootstrap intervals undercover below 5",)
+        return few_objects(*self.n_objects)
 
     def usable(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
         """Return the first ``n_resamples`` replicates that are defined, and the share of redraws it took."""
@@ -86,13 +81,14 @@ def resample_objects(parts: Sequence[Units], *, n_resamples: int, seed: Seed, ke
     defective = sorted({name for part in parts for name in part.objects[part.labels == 1]})
     good = sorted({name for part in parts for name in part.objects} - set(defective))
     index = {name: column for column, name in enumerate(good + defective)}
+    is_defective = np.arange(len(index)) >= len(good)
     rng = generator(seed, key)
     needed = n_resamples + math.floor(MAX_REDRAWN * n_resamples)
     present = _presence(parts, index)  # (2 * n_parts, n_objects)
     kept: list[NDArray[np.int64]] = []
     n_kept = n_drawn = 0
-    while n_kept < needed and n_drawn < _GIVE_UP * needed:
-        draws = np.hstack([_multiplicities(rng, len(good), needed), _multiplicities(rng, len(defective), needed)])
+    while n_kept < needed and n_drawn < GIVE_UP * needed:
+        draws = draw_objects(is_defective, needed, rng)
         complete = np.ones(needed, bool)
         for row in present:
             complete &= draws[:, row].any(axis=1)
@@ -101,24 +97,6 @@ def resample_objects(parts: Sequence[Units], *, n_resamples: int, seed: Seed, ke
         n_kept += int(complete.sum())
     weights = np.concatenate(kept)
     return Resampling(weights[:needed], index, n_resamples, (len(good), len(defective)), 1 - n_kept / n_drawn)
-
-
-def generator(seed: Seed, key: str) -> np.random.Generator:
-    """Return the generator of a seed and a key."""
-    if isinstance(seed, np.random.Generator):
-        return seed
-    if isinstance(seed, np.random.SeedSequence):
-        return np.random.Generator(np.random.PCG64(seed))
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(key.encode())])))
-
-
-def _multiplicities(rng: np.random.Generator, n_objects: int, n_draws: int) -> NDArray[np.int64]:
-    """Return how often each of n objects is drawn in n draws, shape (n_draws, n_objects)."""
-    if n_objects == 0:
-        return np.zeros((n_draws, 0), np.int64)
-    drawn = rng.integers(n_objects, size=(n_draws, n_objects)) + n_objects * np.arange(n_draws)[:, None]
-    counts = np.bincount(drawn.ravel(), minlength=n_draws * n_objects)
-    return counts.reshape(n_draws, n_objects).astype(np.int64)
 
 
 def _presence(parts: Sequence[Units], index: dict[object, int]) -> list[NDArray[np.int64]]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from protocols.errors import UndefinedError
+from protocols.intervals.draws import draw_objects, generator
 
 
 @dataclass(frozen=True)
@@ -75,16 +76,10 @@ def roc_band(
     names = sorted(defective, key=str)
     position = {name: i for i, name in enumerate(names)}
     is_defective = np.array([defective[name] for name in names])
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
     columns = [np.array([position[o] for o in curve.objects]) for curve in prepared]
     value = np.mean([curve.at(grid, np.ones(len(curve.labels))) for curve in prepared], axis=0)
     replicates = []
-    for _ in range(n_resamples):
-        multiplicity = np.zeros(len(names))
-        for stratum in (is_defective, ~is_defective):
-            members = np.flatnonzero(stratum)
-            if members.size:
-                multiplicity[members] = rng.multinomial(members.size, np.full(members.size, 1 / members.size))
+    for multiplicity in draw_objects(is_defective, n_resamples, generator(seed, "roc_band")):
         curves = [c.at(grid, multiplicity[column]) for c, column in zip(prepared, columns, strict=True)]
         defined = [c for c in curves if not np.isnan(c[0])]
         if defined:

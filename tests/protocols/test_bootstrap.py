@@ -6,7 +6,8 @@ import pytest
 
 from protocols.errors import InputError, UndefinedError
 from protocols.intervals import bootstrap as b
-from protocols.intervals.bootstrap_limits import acceleration, bca_levels, bca_limits, percentile_limits
+from protocols.intervals import draws
+from protocols.intervals.bootstrap_limits import acceleration, bca_levels, bca_limits, misses, percentile_limits
 from protocols.intervals.clustered_delong import clustered_delong_interval
 from protocols.metrics import auroc, average_precision, blocks
 
@@ -49,11 +50,25 @@ def test_bca_falls_back_on_percentiles_and_says_why(value, jackknife, reason):
     assert reason in notes[0]
 
 
+def test_an_interval_that_misses_its_value_says_so():
+    assert misses(0.5, 0.4, 0.6) == ()
+    for low, high in ((0.6, 0.7), (0.3, 0.4)):
+        assert "misses the value" in misses(0.5, low, high)[0]
+
+    def best_of_noise(labels, scores, weights):
+        rng = np.random.default_rng(int(weights @ np.arange(weights.size)))
+        return 0.0 if (weights == 1).all() else float(rng.random() - 0.001)
+
+    e = b.bootstrap_interval(*factory()[:2], metric=best_of_noise, method="percentile", n_resamples=200)
+    assert not e.low <= e.value <= e.high
+    assert "misses the value" in " ".join(e.notes)
+
+
 def test_draws_keep_the_size_of_each_stratum_and_do_not_depend_on_how_they_are_cut():
     defective = np.array([True, False, False, True, False])
-    whole = b.draw_objects(defective, 300, np.random.default_rng(3))
+    whole = draws.draw_objects(defective, 300, np.random.default_rng(3))
     rng = np.random.default_rng(3)
-    parts = np.concatenate([b.draw_objects(defective, n, rng) for n in (100, 1, 199)])
+    parts = np.concatenate([draws.draw_objects(defective, n, rng) for n in (100, 1, 199)])
     np.testing.assert_array_equal(whole, parts)
     assert (whole[:, defective].sum(1) == 2).all()
     assert (whole[:, ~defective].sum(1) == 3).all()
@@ -198,4 +213,4 @@ def test_generators_of_two_metrics_differ_and_the_global_state_is_untouched():
     before = np.random.get_state()[1].copy()  # noqa: NPY002 - to see that it stays as it is
     b.bootstrap_interval(*factory(n_objects=8)[:2], n_resamples=20)
     assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
-    assert b.generator(0, "auroc").random() != b.generator(0, "average_precision").random()
+    assert draws.generator(0, "auroc").random() != draws.generator(0, "average_precision").random()
