@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InputError
+from .errors import InputError, UndefinedError
 from .estimates import grouping_notes, levels_of, noted
 from .intervals.protocol_bootstrap import KEY, Judged, Key, Replicates, judge_all, judged
 from .intervals.resampling import Resampling, Seed, resample_objects
@@ -67,10 +67,15 @@ def naive_minus_three_way(
     notes = tuple(dict.fromkeys((*grouping_notes(naive_table, naive.object_policy), *naive_split.notes)))
     both = set(levels_of(naive_table, naive.object_policy)) & set(levels_of(there[0][1], three_way.object_policy))
     for level_of_analysis in sorted(both):
-        checkpoints = {
-            step: naive.test(naive_split, naive_table, level_of_analysis, step) for step in naive_table.steps
-        }
-        repeats = [three_way.judged(split, table, level_of_analysis) for split, table in there]
+        try:
+            checkpoints = {
+                step: naive.test(naive_split, naive_table, level_of_analysis, step) for step in naive_table.steps
+            }
+            repeats = [three_way.judged(split, table, level_of_analysis) for split, table in there]
+        except UndefinedError as error:  # an object has too few views for this object score
+            nowhere = noted(Estimate.undefined(str(error), level=three_way.level), notes)
+            rows.append(_row("naive-three_way", "test-inference", level_of_analysis, "auroc", nowhere, "", len(there)))
+            continue
         last = checkpoints[LAST]
         parts = _parts(repeats)
         resampling = resample_objects([last, *parts], n_resamples=three_way.n_resamples, seed=seed, key=KEY)
@@ -95,7 +100,7 @@ def naive_minus_three_way(
                 _scale(metric, resampling),
                 level=three_way.level,
                 value=float(value_[0] - other.values.mean()),
-                recentre=metric != "auroc",
+                widen=metric != "auroc",
                 n=counts,
                 notes=(*notes, f"naive {value_[0]:.6g}, three_way {other.values.mean():.6g}"),
             )

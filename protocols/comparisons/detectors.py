@@ -102,11 +102,20 @@ def compare_detectors(
     rows: list[dict[str, object]] = []
     for level_of_analysis in levels_of(some[0], object_policy):
         notes = grouping_notes(some[0], object_policy)
-        arena = _arena(tables, splits, rules, level_of_analysis, object_score, object_policy, n_resamples, seed)
+        arena, reason = None, ""
+        try:
+            arena = _arena(tables, splits, rules, level_of_analysis, object_score, object_policy, n_resamples, seed)
+        except UndefinedError as error:  # an object has too few views for this object score
+            reason = str(error)
         keys: list[Key] = [("inference", "auroc", "")]
         keys += [("inference", metric, rule.name) for rule in rules for metric in METRICS[1:]]
         for key in keys:
-            family = [_compare(arena, a, b, key, overlaps, correction, level, rope, margin) for a, b in pairs]
+            family = [
+                _nothing(a, b, level, reason)
+                if arena is None
+                else _compare(arena, a, b, key, overlaps, correction, level, rope, margin)
+                for a, b in pairs
+            ]
             common: dict[str, object] = {
                 "category": category, "protocol": protocol, "level_of_analysis": level_of_analysis, "metric": key[1],
                 "threshold_rule": key[2], "level": level, "rope": rope, "adjust": adjust, "correction": correction,
@@ -192,9 +201,7 @@ def _compare(arena: _Arena, a: str, b: str, key: Key, overlaps: Mapping[tuple[in
     common = sorted(arena.repeats[a].keys() & arena.repeats[b].keys())
     nan = math.nan
     if not common:
-        nothing = TestResult(nan, nan, nan, level, nan, nan, nan, "corrected resampled t", "undefined")
-        note = ("no repeat has scores of both",)
-        return _Pair(a, b, nan, nan, nothing, None, 0, nan, nan, (nan, nan, nan), note)
+        return _nothing(a, b, level, "no repeat has scores of both")
 
     def of(label: str, wanted: Key) -> Replicates:
         rows = [i for i, j in enumerate(sorted(arena.repeats[label])) if j in common]
@@ -218,6 +225,12 @@ def _compare(arena: _Arena, a: str, b: str, key: Key, overlaps: Mapping[tuple[in
         a, b, float(x.values.mean()), float(y.values.mean()), test, bootstrap, j, se,
         _equivalence_p(test, se, margin), posterior(test.difference, se, test.df, rope), (*notes, *test.notes),
     )  # fmt: skip
+
+
+def _nothing(a: str, b: str, level: float, reason: str) -> _Pair:
+    nan = math.nan
+    test = TestResult(nan, nan, nan, level, nan, nan, nan, "corrected resampled t", "undefined")
+    return _Pair(a, b, nan, nan, test, None, 0, nan, nan, (nan, nan, nan), (reason,))
 
 
 def _rho(arena: _Arena, a: str, b: str, key: Key, found: Overlap, correction: str, common: Sequence[int],

@@ -159,3 +159,13 @@ def test_posterior_of_example_6_4():
     x = np.array([0.02, 0.01, 0.03, 0, 0.04])
     se = x.std(ddof=1) * math.sqrt(1 / 5 + 1 / 4)
     assert posterior(x.mean(), se, 4, 0.01) == pytest.approx((0.800419, 0.175870, 0.023710), abs=1e-6)
+
+
+def test_too_few_views_leave_the_object_level_undefined_with_the_reason(arena):
+    found = compare_detectors(*arena, object_score="k_of_n(4)", **OPTIONS)
+    at_object = [row for row in found if row["level_of_analysis"] == "object"]
+    assert len(at_object) == len(found) / 2
+    for row in at_object:
+        assert math.isnan(row["difference"])
+        assert row["decision"] == "no difference shown"
+        assert "k_of_n(4) needs 4 views" in row["notes"]

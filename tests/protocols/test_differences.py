@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,3 +102,10 @@ def test_true_objects_are_needed(data, runs):
     with pytest.raises(InputError) as error:
         ungrouped_minus_grouped(honest, splits, tables, splits, tables, SampleTable.checked(data.assign(object_id="")))
     assert error.value.code == "MissingObjectId"
+
+
+def test_too_few_views_leave_the_object_level_undefined_with_the_reason(runs):
+    naive, honest = (replace(protocol, object_score="k_of_n(4)") for protocol in runs[:2])
+    at_object = [r for r in naive_minus_three_way(naive, honest, *runs[2:]) if r.level_of_analysis == "object"]
+    assert [r.estimate.status for r in at_object] == ["undefined"]
+    assert "k_of_n(4) needs 4 views" in " ".join(at_object[0].estimate.notes)
