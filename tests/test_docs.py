@@ -223,7 +223,7 @@ def test_every_switch_of_the_factory_is_listed_with_its_default():
     text = text_of(ROOT / "docs/data.md")
     listed = {row[0].strip("`"): json.loads(row[1].strip("`")) for row in table_rows(text, "Every switch")}
     assert listed == Parameters().to_dict()
-    for name, size, *counts in table_rows(text, "it is rendered into the cache."):
+    for name, size, *counts in table_rows(text, "## The rendered data set"):
         of = resolve(name.strip("`"))
         assert [int(n) for n in re.findall(r"\d+", size)] == list(of.image_size)
         assert [int(c) for c in counts[:3]] == [of.n_good, of.n_good_test, of.n_defective]
@@ -231,7 +231,7 @@ def test_every_switch_of_the_factory_is_listed_with_its_default():
         assert views == of.n_views
         limited = [of.n_train_images, of.n_test_images, of.n_defect_images]
         assert limits == [n for n in limited if n is not None]
-    assert len(table_rows(text, "it is rendered into the cache.")) == len(PROFILES)
+    assert len(table_rows(text, "## The rendered data set")) == len(PROFILES)
 
 
 def test_every_layout_and_manifest_column_is_listed():
