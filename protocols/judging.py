@@ -58,19 +58,27 @@ class Criterion:
         return rule_name(self.rule, self.given)
 
     @property
+    def _stated(self) -> dict[str, object]:
+        """Return the parameters that were given a value: None is as good as left out."""
+        return {name: value for name, value in self.given.items() if value is not None}
+
+    @property
     def parameters(self) -> dict[str, object]:
         """Return the parameters of the rule, the prevalence filled in where costs need it."""
-        fill = self.rule == "cost" and self.prevalence is not None
-        return ({"prevalence": self.prevalence} if fill else {}) | dict(self.given)
+        found = self._stated
+        if self.rule == "cost" and self.prevalence is not None:
+            found.setdefault("prevalence", self.prevalence)
+        return found
 
     @property
     def factory(self) -> dict[str, float]:
         """Return the prevalence and the costs at which factory figures are stated; empty without a prevalence."""
-        prevalence = self.given.get("prevalence", self.prevalence)
+        stated = self._stated
+        prevalence = stated.get("prevalence", self.prevalence)
         if prevalence is None:
             return {}
-        costs = {name: self.given[name] for name in ("missed", "false_alarm") if name in self.given}
-        return {name: float(str(value)) for name, value in {"prevalence": prevalence, **costs}.items()}
+        costs = {name: stated[name] for name in ("missed", "false_alarm") if name in stated}
+        return {"prevalence": float(str(prevalence))} | {name: float(str(value)) for name, value in costs.items()}
 
     @property
     def metrics(self) -> tuple[str, ...]:

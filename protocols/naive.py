@@ -179,8 +179,9 @@ class Naive:
     ) -> Estimate:
         if np.isnan(value[0]):
             return undefined(reason_undefined(metric), units, level=self.level, method=METHOD)
-        estimate = stretched_interval(replicates, [value], resampling, scale, level=self.level, recentre=chosen)
-        return with_counts(replace(estimate, method=METHOD), units)
+        estimate = stretched_interval(replicates, [value], resampling, scale, level=self.level, widen=chosen)
+        method = f"{METHOD}, widened by its bias" if chosen else METHOD
+        return with_counts(replace(estimate, method=method), units)
 
 
 @dataclass(frozen=True)

@@ -237,7 +237,7 @@ class ThreeWay:
             return undefined(reason_undefined(metric.removeprefix("optimism_")), judged_on, level=self.level)
         scale = Scale.of(metric, judged_on.n_objects, criterion)
         own = partition != "inference"
-        estimate = stretched_interval(replicates[key], [value], resampling, scale, level=self.level, recentre=own)
+        estimate = stretched_interval(replicates[key], [value], resampling, scale, level=self.level, widen=own)
         return with_counts(estimate, judged_on)
 
     def _threshold(self, repeat: Judged, criterion: Criterion) -> Threshold:
@@ -291,8 +291,12 @@ def _spread_of_thresholds(
     sd = float(np.std(result.values, ddof=1))
     finite = np.where(np.isfinite(result.replicates).all(axis=0), result.replicates, np.nan)
     usable, _ = resampling.usable(np.std(finite, axis=0, ddof=1))
-    low, high = (float(q) for q in np.quantile(usable, [(1 - level) / 2, (1 + level) / 2])) if usable.size else (0, sd)
+    low, high = (float(q) for q in np.quantile(usable, [(1 - level) / 2, (1 + level) / 2])) if usable.size else (sd, sd)
     relative = f"{sd / iqr:.6g} of the mean IQR of nominal scores" if iqr > 0 else "the nominal scores have no IQR"
+    if not high - low > 1e-12 * max(sd, high):
+        notes = (relative, "the thresholds do not vary over the resamples: no interval")
+        nan = np.nan
+        return Estimate(sd, nan, nan, level, method, "degenerate", *counts, *resampling.n_objects, notes)
     return Estimate(
         sd,
         min(low, sd),

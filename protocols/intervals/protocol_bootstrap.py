@@ -208,7 +208,7 @@ def summary(
         resampling,
         scale,
         level=level,
-        recentre=key[0] != "inference",
+        widen=key[0] != "inference",
         n=n,
         notes=notes,
     )

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from protocols.judging import OF_ANOMALOUS, OF_NOMINAL, Criterion, limits
 from protocols.results import Estimate, Status
 
-from .resampling import MAX_REDRAWN, Resampling
+from .draws import MAX_REDRAWN
+from .resampling import Resampling
 
 METHOD = "protocol bootstrap, percentile"
 
@@ -77,11 +78,14 @@ def stretched_interval(
     *,
     level: float,
     value: float | None = None,
-    recentre: bool = False,
+    widen: bool = False,
     n: tuple[int, int] | None = None,
     notes: tuple[str, ...] = (),
 ) -> Estimate:
     """Return the percentile interval, stretched around the value by SE_total / SE_boot and clipped to the range.
+
+    It always holds the value. Where the plain percentile interval does not, the side in question ends at the value
+    and the status is ``approximate``. Where the plain one has no width, a bound takes its place (``degenerate``).
 
     Parameters
     ----------
@@ -96,16 +100,19 @@ def stretched_interval(
         Confidence level.
     value
         The estimate; None: the mean of the only part.
-    recentre
-        Move the replicates so that their mean is the value. For what is chosen and judged on the same data (apparent
-        values, optimism, a best checkpoint): a resample has fewer distinct units to fit, so its replicates are
-        too good by about the optimism itself.
+    widen
+        For what is chosen and judged on the same data (apparent values, optimism, a best checkpoint): a resample
+        has fewer distinct units to fit, so its replicates are too good by about the optimism itself. The interval
+        then reaches from the plain percentile interval to the same moved by that bias (the mean of the replicates
+        minus the value). The moved one alone would be centred, but where few units make the replicates lumpy it
+        ends at the value.
     n
         Number of nominal and of anomalous units; None: of objects.
     notes
         Put before those on the interval.
     """
     centre = float(np.mean(values[0])) if value is None else value
+    method = f"{METHOD}, widened by its bias" if widen else METHOD
     good, defective = resampling.n_objects
     counts = n or resampling.n_objects
     usable, redrawn = resampling.usable(replicates)
@@ -117,7 +124,7 @@ def stretched_interval(
             low,
             high,
             level,
-            METHOD,
+            method,
             "degenerate",
             *counts,
             good,
@@ -132,27 +139,28 @@ def stretched_interval(
     se_total = math.sqrt(se_boot**2 + spread)
     status: Status = "ok"
     width = scale.high - scale.low
-    shift = bias if recentre else 0.0
-    if se_boot > 1e-12 * width:
+    shift = bias if widen else 0.0
+    varies = plain_high - plain_low > 1e-9 * width and se_boot > 1e-12 * width
+    if varies:
         stretch = se_total / se_boot
-        low = centre - (centre - plain_low + shift) * stretch
-        high = centre + (plain_high - shift - centre) * stretch
+        low = centre - (centre - plain_low + max(shift, 0.0)) * stretch
+        high = centre + (plain_high - min(shift, 0.0) - centre) * stretch
     else:
         half = NormalDist().inv_cdf(1 - alpha / 2) * se_total
         low, high = centre - half, centre + half
     remarks = [_spread_note(se_boot, spread, se_total, values), f"plain bootstrap [{plain_low:.6g}, {plain_high:.6g}]"]
-    if recentre:
-        remarks.append(f"bias of the bootstrap removed: {bias:.6g}")
+    if widen:
+        remarks.append(f"bias of the bootstrap {bias:.6g}, by which the interval is widened")
     elif plain_low > centre or plain_high < centre:
+        status = "approximate"
         remarks.append("the bootstrap is biased here: the plain interval misses the value")
     low, high = scale.clip(min(low, centre)), scale.clip(max(high, centre))
-    if high - low <= 1e-9 * width or se_boot <= 1e-12 * width:
+    if not varies or high - low <= 1e-9 * width:
         status = "degenerate"
         bound = scale.bound(centre, level)
         low, high = min(low, bound[0]), max(high, bound[1])
-        remarks.append(
-            f"the replicates do not vary: a bound as for {scale.n_bound} of {scale.n_bound} objects (heuristic)"
-        )
+        few = "do not vary" if se_boot <= 1e-12 * width else f"hardly vary ({level:.0%} of them are equal)"
+        remarks.append(f"the replicates {few}: a bound as for {scale.n_bound} of {scale.n_bound} objects (heuristic)")
     if redrawn > MAX_REDRAWN:
         status = "degenerate"
         remarks.append(f"{redrawn:.1%} of the replicates were undefined and drawn again")
@@ -161,7 +169,7 @@ def stretched_interval(
         low,
         high,
         level,
-        METHOD,
+        method,
         status,
         *counts,
         good,

@@ -139,6 +139,38 @@ def test_stretching_is_by_the_ratio_of_the_standard_errors(run):
     assert (tight.low, tight.high) == (0.75, 0.85)
 
 
+def test_replicates_of_which_nearly_all_are_equal_give_a_bound(run):
+    splits, table = run
+    resampling = resample_objects([judged(s, table).inference for s in splits], n_resamples=1000, seed=0, key="k")
+    replicates = np.where(np.arange(1050) % 100 == 0, 0.4, 0.0)
+    for widen in (False, True):
+        scale = Scale(0, 1, 10).as_difference()
+        e = stretched_interval(replicates, [np.zeros(1)], resampling, scale, level=0.95, widen=widen)
+        assert e.status == "degenerate"
+        assert (e.low, e.high) == pytest.approx((0.05**0.1 - 1, 1 - 0.05**0.1))
+        assert "hardly vary" in " ".join(e.notes)
+
+
+@pytest.mark.parametrize("bias", [-0.1, 0.1])
+def test_what_is_chosen_on_its_own_data_gets_an_interval_that_holds_the_plain_and_the_moved_one(run, bias):
+    splits, table = run
+    resampling = resample_objects([judged(s, table).inference for s in splits], n_resamples=1000, seed=0, key="k")
+    replicates = np.random.default_rng(0).normal(0.5 + bias, 0.02, 1000)
+    low, high = np.quantile(replicates, [0.025, 0.975])
+    moved = replicates.mean() - 0.5
+    plain, wide = (
+        stretched_interval(replicates, [np.array([0.5])], resampling, Scale(0, 1, 20), level=0.95, widen=widen)
+        for widen in (False, True)
+    )
+    assert (wide.low, wide.high) == pytest.approx((min(low, low - moved), max(high, high - moved)))
+    assert wide.status == "ok"
+    assert "widened" in wide.method
+    # Without it, the side that misses the value ends there, and the row says so.
+    assert (plain.low, plain.high) == pytest.approx((min(low, 0.5), max(high, 0.5)))
+    assert plain.status == "approximate"
+    assert "misses the value" in " ".join(plain.notes)
+
+
 @pytest.mark.parametrize(("value", "expected"), [(1.0, (0.05**0.1, 1)), (0.0, (0, 1 - 0.05**0.1)), (0.5, (0, 1))])
 def test_replicates_that_do_not_vary_give_a_bound(run, value, expected):
     splits, table = run

@@ -256,6 +256,24 @@ def test_thresholds_that_spread_are_stated(rows_of_all):
     assert "IQR" in " ".join(row.estimate.notes)
 
 
+def test_thresholds_that_do_not_vary_have_no_interval():
+    frame = make_frame(hidden=0)
+    protocol, splits, table = planned(frame.assign(score=frame.label.astype(float)))
+    row = one(protocol.summarise(splits, [table] * 3), metric="threshold_sd", level_of_analysis="image",
+              threshold_rule="youden")  # fmt: skip
+    assert (row.estimate.value, row.estimate.status) == (0, "degenerate")
+    assert np.isnan([row.estimate.low, row.estimate.high]).all()
+    assert "no interval" in " ".join(row.estimate.notes)
+
+
+def test_a_parameter_of_none_is_one_that_was_not_given():
+    written_out = ("cost", {"missed": 100, "false_alarm": 2, "prevalence": None})
+    left_out = ("cost", {"missed": 100, "false_alarm": 2})
+    a, b = (ThreeWay(thresholds=(rule,), prevalence=0.2).criteria[0] for rule in (written_out, left_out))
+    assert (a.name, a.parameters, a.factory, a.metrics) == (b.name, b.parameters, b.factory, b.metrics)
+    assert a.parameters["prevalence"] == 0.2
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [({"design": "rotate"}, "design"), ({"repeats": 0}, "repeats"), ({"ndo": "no"}, "ndo")],
