@@ -106,8 +106,8 @@ def _refuse_duplicates(table: pd.DataFrame, source: str) -> None:
     twice = table["sample_id"].duplicated(keep=False)
     if not twice.any():
         return
-    first = table.loc[twice, "sample_id"].iloc[0]
-    conflict = table.loc[table["sample_id"] == first, "label"].nunique() > 1
+    labels = table[twice].groupby("sample_id", sort=False)["label"].nunique()
+    first, conflict = labels.idxmax(), bool(labels.max() > 1)  # a conflict is worse than a repetition
     n_ids = table.loc[twice, "sample_id"].nunique()
     raise InputError(
         f"{source}, sample_id {first!r}", f"{int((table['sample_id'] == first).sum())} rows",

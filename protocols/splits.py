@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import pandas as pd
 
@@ -297,7 +298,8 @@ def _pool(samples: SampleTable, merge: bool, allow_contaminated: bool) -> _Pool:
     has_test = bool((good["source"] == "test").any())
     pooled = merge or not has_test
     if not has_test:
-        notes += ("no nominal test images: the nominal partitions are drawn from the training images",)
+        which = " of good objects" if (nominal["source"] == "test").any() else ""
+        notes += (f"no nominal test images{which}: the nominal partitions are drawn from the training images",)
     hidden = nominal[nominal["object_id"].isin(defective)]
     if len(hidden):
         n_removed = int((hidden["source"] == "train").sum())
@@ -376,9 +378,9 @@ def _check_training(split: Split, least: int, pool: _Pool) -> None:
 def _check_arguments(
     repeats: int, seed: int, nominal_ratio: float, quota_unit: str | None, min_train_share: float, ndo: str, swap: bool
 ) -> None:
-    if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
+    if isinstance(repeats, bool) or not isinstance(repeats, Integral) or repeats < 1:
         raise InputError("repeats", repeats, "a whole number of at least 1", "Use 5 to 10.")
-    if isinstance(seed, bool) or not isinstance(seed, int):
+    if isinstance(seed, bool) or not isinstance(seed, Integral):
         raise InputError("seed", seed, "a whole number", "It is hashed in decimal.")
     if not (math.isfinite(nominal_ratio) and nominal_ratio > 0):
         raise InputError("nominal_ratio", nominal_ratio, "a positive number", "The paper has 1.")

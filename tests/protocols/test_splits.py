@@ -1,6 +1,7 @@
 import hashlib
 import unicodedata
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -264,6 +265,14 @@ def test_conflicting_labels_are_an_error():
     with pytest.raises(InputError) as error:
         table([("a", "a", 1, "test", ""), ("a", "a", 0, "test", "")])
     assert error.value.code == "LabelConflict"
+    with pytest.raises(InputError, match="'b'") as error:  # worse than an image that is there twice
+        table([(i, i, label, "test", "") for i, label in (("a", 1), ("a", 1), ("b", 1), ("b", 0))])
+    assert error.value.code == "LabelConflict"
+
+
+def test_whole_numbers_of_any_kind_are_seeds():
+    seeds = 7, np.int64(7)
+    assert len({grouped_three_way(simple(), seed=s, repeats=np.int32(1))[0].fingerprint for s in seeds}) == 1
 
 
 def test_contaminated_training_may_be_allowed_with_a_note():
