@@ -146,7 +146,7 @@ def select(c: Candidates, utilities: Utilities, prefer: str = "sensitivity") -> 
     c
         The candidates.
     utilities
-        Shape (..., m + 1); whole numbers compare exactly, others within 1e-12 of their scale.
+        Shape (..., m + 1); whole numbers compare exactly, others within 1e-12 (of the best, if that is above 1).
     prefer
         ``sensitivity`` or ``specificity``: what decides between equal cuts first.
 
@@ -157,8 +157,8 @@ def select(c: Candidates, utilities: Utilities, prefer: str = "sensitivity") -> 
     """
     best = utilities.max(axis=-1, keepdims=True)
     if utilities.dtype.kind == "f":
-        size = np.where(np.isfinite(utilities), np.abs(utilities), 0.0).max(axis=-1, keepdims=True)
-        equal = utilities >= best - 1e-12 * np.maximum(size, 1.0)
+        # Of the best, not of the worst: one costly cut must not make the good ones equal.
+        equal = utilities >= best - 1e-12 * np.where(np.isfinite(best), np.maximum(np.abs(best), 1.0), 0.0)
     else:
         equal = utilities == best
     if prefer == "sensitivity":

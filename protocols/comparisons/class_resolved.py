@@ -17,7 +17,7 @@ from protocols.decisions import rates_from_counts
 from protocols.errors import InputError, UndefinedError
 from protocols.intervals.delong import placement_values
 from protocols.judging import OF_ANOMALOUS, OF_NOMINAL
-from protocols.metrics import resolve_metric
+from protocols.metrics import METRICS, resolve_metric
 from protocols.partition import Split
 from protocols.samples import SampleTable
 from protocols.scores import ScoreTable
@@ -157,7 +157,7 @@ def rho_of(found: Overlap, metric: str, weight: float | None, correction: str = 
     if correction == "none":
         return 0.0
     if correction == "image_ratio":
-        ratio = found.image_ratio_ranking if metric == "auroc" else found.image_ratio
+        ratio = found.image_ratio if METRICS[metric].needs_threshold else found.image_ratio_ranking
         return ratio / (1 + ratio)
     if correction == "max":
         return _checked(found.largest)

@@ -57,7 +57,8 @@ def test_other_corrections(design):
     assert class_resolved_rho(splits, samples, metric="tnr", correction="max") == 0.5
     ratio = class_resolved_rho(splits, samples, metric="tpr", correction="image_ratio")
     assert ratio / (1 - ratio) == pytest.approx(n_inference / (n_train + n_inference))
-    ratio = class_resolved_rho(splits, samples, metric="auroc", correction="image_ratio")
+    ratio = class_resolved_rho(splits, samples, metric="average_precision", correction="image_ratio")
+    assert ratio == class_resolved_rho(splits, samples, metric="auroc", correction="image_ratio")
     assert ratio / (1 - ratio) == pytest.approx(n_inference / n_train)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from protocols.candidates import candidates
 from protocols.decisions import confusion, decision_metrics
 from protocols.errors import InputError
-from protocols.thresholds import RULES, Rule, resolve_rule, rule_name, select_threshold, selected_cuts
+from protocols.thresholds import RULES, Rule, resolve_rule, rule_name, select, select_threshold, selected_cuts
 
 LABELS = [0, 0, 0, 0, 1, 1, 1]
 SCORES = [1, 2, 2, 3, 2, 3, 4]
@@ -261,3 +261,9 @@ def test_objects_are_checked_even_where_they_change_nothing():
 
 def test_a_rule_is_found_by_name():
     assert isinstance(resolve_rule("youden"), Rule)
+
+
+def test_one_very_bad_cut_does_not_make_the_good_ones_equal():
+    c = candidates([0, 1, 1], [1, 2, 3])
+    assert select(c, np.array([-1e15, 1.0, 1.1, 0.0])) == 2
+    assert select(c, np.array([-np.inf, 1.0, 1.0 + 1e-13, 0.0])) == 1  # equal: the higher sensitivity
