@@ -109,7 +109,11 @@ def switch_or_list(value: Any) -> Any:
 
 
 def object_pattern(pattern: str) -> str:
-    """Check a regular expression with a group called ``object``."""
+    """Check a regular expression with a group called ``object``, or the name of one of ours."""
+    from bench.object_ids import SHORTCUTS
+
+    if pattern in SHORTCUTS:
+        return pattern
     try:
         groups = re.compile(pattern).groupindex
     except re.error as error:
@@ -202,11 +206,14 @@ def rule(given: Any) -> Any:
     flat = {k: v for k, v in given.items() if k not in ("rule", "parameters")}
     parameters = {**(nested if isinstance(nested, dict) else {}), **flat}
     name = given.get("rule")
-    from protocols.thresholds import RULES
+    from bench.plugins import listing
+    from protocols.thresholds import resolve_rule
 
-    if name not in RULES:
-        raise wrong(f"one of {', '.join(RULES)}", nearest_hint(name, RULES), at=at, found=name)
-    required, optional = tuple(RULES[name].required), (*RULES[name].optional, *COMMON_PARAMETERS)
+    known = listing("thresholds")
+    if name not in known:
+        raise wrong(f"one of {', '.join(known)}", nearest_hint(name, known), at=at, found=name)
+    rule = resolve_rule(str(name))
+    required, optional = tuple(rule.required), (*rule.optional, *COMMON_PARAMETERS)
     for key in required:
         if key not in parameters:
             example = f"For example: {{rule: {name}, {_example(required)}}}"

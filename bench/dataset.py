@@ -84,12 +84,18 @@ def render_cached(
 
 
 def limited(manifest: Manifest, limit: int, seed: int) -> Manifest:
-    """Return about `limit` images of each category, source and label: whole objects, in an order drawn by seed."""
+    """Return about `limit` images of good and of defective objects, by category and source, in an order drawn by seed.
+
+    Objects stay whole: the good ones must not be crowded out by nominal views of defective ones.
+    """
     frame = manifest.frame
     unit = frame["object_id"].where(frame["object_id"] != "", frame["sample_id"])
+    defective = unit.isin(set(unit[frame["label_index"] == 1]))
     drawn = unit.map(lambda name: zlib.crc32(f"limit|{seed}|{name}".encode()))
     kept: set[str] = set()
-    for _, part in frame.assign(unit=unit, drawn=drawn).groupby(["category", "split", "label_index"], sort=True):
+    for _, part in frame.assign(unit=unit, drawn=drawn, defective=defective).groupby(
+        ["category", "split", "defective"], sort=True
+    ):
         n = 0
         for position, (_, images) in enumerate(part.sort_values(["drawn", "unit"]).groupby("drawn", sort=True)):
             if n >= limit and position >= MIN_OBJECTS:

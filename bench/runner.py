@@ -237,11 +237,14 @@ def dry_run_table(config: Config, options: RunOptions) -> tuple[dict[str, object
         f"{r['key']!s:<18}{r['detector']!s:<16}{r['protocol']!s:<22}{r['repeat']:>6}  {r['status']}" for r in rows
     ]
     n = sum(r["status"] == "to do" for r in rows)
-    cost = f"{left:.0f} s of work estimated from measured jobs" if n > unknown else "cost known after the first job"
-    lines.append(
-        f"{len(rows)} jobs, {n} to do; {cost}"
-        + (f"; {unknown} of detectors not measured yet" if 0 < unknown < n else "")
-    )
+    if n == 0:
+        cost = "nothing is left to do"
+    elif n == unknown:
+        cost = "the cost is known after the first job"
+    else:
+        cost = f"about {left:.0f} s of work by the jobs measured so far"
+        cost += f", without {unknown} jobs of detectors not measured yet" if unknown else ""
+    lines.append(f"{len(rows)} jobs, {n} to do; {cost}")
     return {"jobs": rows, "to_do": n, "estimated_seconds": left if n > unknown else None}, "\n".join(lines)
 
 

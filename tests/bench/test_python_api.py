@@ -54,3 +54,17 @@ def test_a_manifest_beside_the_data_is_read_with_a_root_above_both(tiny_data, tm
     config["dataset"]["root"] = os.path.commonpath([tiny_data, tmp_path])
     done = bench.run(config, output=tmp_path / "api", backend="inline", cache=tmp_path / "cache")
     assert (done.jobs["status"] == "done").all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_limited_run_keeps_whole_good_objects_and_can_be_split(seed, tiny_data):
+    from bench.dataset import limited
+    from bench.layouts import read_dataset
+    from protocols import grouped_three_way
+
+    manifest = read_dataset(tiny_data)
+    few = limited(manifest, 5, seed)
+    assert len(few) < len(manifest)
+    for name, part in few.frame.groupby("object_id"):
+        assert len(part) == (manifest.frame["object_id"] == name).sum()
+    assert grouped_three_way(few.samples(), repeats=1, seed=seed)
