@@ -197,3 +197,17 @@ def test_every_built_in_detector_keeps_the_contract(name):
 @pytest.mark.parametrize("preset", ["paper", "small", "tiny"])
 def test_pixel_stats_can_be_made_with_every_preset(preset):
     assert detectors.create("pixel_stats", preset=preset).size == (64, 64)
+
+
+def test_what_a_detector_raises_in_one_check_is_a_fault_and_the_others_go_on():
+    from detectors.pixel_stats import PixelStats
+
+    class ForgetsToCheck(PixelStats):
+        def score(self, images):
+            mean, scale, precision = self._fitted  # TypeError before fit
+            return -super().score(images)
+
+    with pytest.raises(DetectorError) as raised:
+        check_detector(ForgetsToCheck)
+    assert "check_unfitted_raises: raised TypeError" in str(raised.value)
+    assert "check_planted_defect_ranks_above_chance" in str(raised.value)
