@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from support.images import RandomImages
-from support.measure import MIB, headline, in_fresh_process, memory_growth, section
+from support.measure import MIB, digits, headline, in_fresh_process, memory_growth, section
 
 import detectors
 from detectors.base import FitContext
@@ -89,7 +89,7 @@ def held(growth: int, what: str, n_bytes: int) -> None:
     """Print a peer and the ratio to it."""
     total = N_IMAGES * n_bytes
     print(f"  {total / MIB:10,.1f} MiB  peer: {what}, {n_bytes:,} bytes each, held in memory")
-    print(f"  ratio {growth / total:.3g} (ours over the peer's)", flush=True)
+    print(f"  ratio {digits(growth / total)} (ours over the peer's)", flush=True)
 
 
 def _arguments(name: str, preset: str) -> Mapping[str, Any]:

@@ -70,7 +70,12 @@ def compare(unit: str, ours: tuple[str, float], peer: tuple[str, float], *, more
         print(f"  {value:12,.2f} {unit}  {name}")
     ratio = ours[1] / peer[1] if more_is_better else peer[1] / ours[1]
     what = "ours over the peer's" if more_is_better else "the peer's over ours"
-    print(f"  ratio {ratio:,.3g} ({what})", flush=True)
+    print(f"  ratio {digits(ratio)} ({what})", flush=True)
+
+
+def digits(ratio: float) -> str:
+    """Write a ratio with three digits."""
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:#.3g}"
 
 
 def check_equal(what: str, difference: float, tolerance: float) -> None:
