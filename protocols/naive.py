@@ -165,6 +165,8 @@ class Naive:
         for metric in youden.metrics:
             scale = Scale.of(metric, last.n_objects, youden)
             estimate = self._interval(values[metric], drawn_values[metric], resampling, scale, last, metric)
+            # The last checkpoint, so that the threshold's share is apart from the checkpoint's, which has its own row.
+            estimate = noted(estimate, ("threshold chosen on the test set, at the last checkpoint",))
             yield row(metric, estimate, youden.name, float(cuts[0]))
 
     def _interval(

@@ -10,7 +10,7 @@ from protocols.results import Estimate
 # Notes that say how a value was made, or where its parts are; everything else may be a reason.
 _DESCRIPTION = re.compile(
     r"per repeat: |SE_|S_J|plain bootstrap|bias of the bootstrap|naive [\d.]|ungrouped [\d.]|object score: |"
-    r"one naive training|one repeat: |best of \d+ checkpoints|leaking: |"
+    r"one naive training|threshold chosen on |one repeat: |best of \d+ checkpoints|leaking: |"
     r"grouping=|\d+ nominal images of defective objects|design effect"
 )
 DOUBTFUL = "†"
