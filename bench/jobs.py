@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
+import sys
 import tempfile
 import time
 import traceback
@@ -18,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from bench.detector_specs import DetectorSpec
+from bench.executors.lost import TimeIsUp, one_line
 from bench.images import ManifestImages
 from bench.job_maps import MapFiles, keep_maps
 from bench.manifest import Manifest
@@ -152,15 +155,15 @@ def run_job(job: Job, device: str = "cpu") -> dict[str, Any]:
             return record
         log = JobLog(store, job)
         try:
-            files, facts = _do(job, device, log)
+            # What a detector prints must not get between the results on standard output.
+            with contextlib.redirect_stdout(sys.stderr):
+                files, facts = _do(job, device, log)
             status, message = "done", ""
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit, TimeIsUp):
             raise
         except BaseException as error:  # noqa: BLE001 - a detector may raise anything; it becomes a failed record
             files, facts, status = {"error.txt": traceback.format_exc().encode()}, {}, "failed"
-            message = (
-                str(error) if isinstance(error, (Lab2FactoryError, MemoryError)) else f"{type(error).__name__}: {error}"
-            )
+            message = " ".join(str(error).split()) if isinstance(error, Lab2FactoryError) else one_line(error)
             log.line(f"failed in phase {log.phase}: {message}")
         record = {
             "schema": SCHEMA,

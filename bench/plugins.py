@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import inspect
@@ -136,7 +137,8 @@ def load_file(path: Path) -> ModuleType:
     module.__plugin_sha256__ = digest  # type: ignore[attr-defined]
     sys.modules[path.stem] = module
     try:
-        spec.loader.exec_module(module)
+        with contextlib.redirect_stdout(sys.stderr):  # results only on standard output
+            spec.loader.exec_module(module)
     except BaseException as error:
         sys.modules.pop(path.stem, None)
         if not isinstance(error, Exception):

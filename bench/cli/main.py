@@ -14,7 +14,7 @@ from .doctor import doctor
 from .init import init
 from .ls import ls
 from .report import report
-from .run import run
+from .run import emit, run
 from .score import score
 from .show import show
 from .splits import app as splits
@@ -39,7 +39,8 @@ def _version(wanted: bool) -> None:
     if wanted:
         from bench.provenance import software_version
 
-        typer.echo(f"lab2factory {software_version()}")
+        version = software_version()
+        emit({"lab2factory": version}, f"lab2factory {version}", settings.current.json)
         raise typer.Exit()
 
 
@@ -73,6 +74,8 @@ def execute(arguments: Sequence[str]) -> int:
 
     chosen, rest = settings.take(list(arguments))
     settings.current = chosen
+    if chosen.json and "--version" in rest[:1]:
+        rest.remove("--json")  # the one result that no command reports
     # Typer carries click under changing names; this is the class behind all of its usage errors.
     usage: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
     try:

@@ -11,16 +11,12 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from types import FrameType
 from typing import Any, TypeVar
 
-from bench.executors.lost import Failure, JobLike
+from bench.executors.lost import Failure, JobLike, TimeIsUp
 from bench.executors.slots import Slot
 from protocols.errors import InputError
 
 J = TypeVar("J", bound=JobLike)
 R = TypeVar("R")
-
-
-class _TimeIsUp(BaseException):
-    """Raised inside a job by the alarm; not an ``Exception``, so that no job swallows it by accident."""
 
 
 def run(
@@ -46,7 +42,7 @@ def _one(work: Callable[[J, str], R], job: J, device: str, timeout: float | None
     try:
         with _alarm(timeout):
             return work(job, device)
-    except _TimeIsUp:
+    except TimeIsUp:
         message = f"not finished after {timeout:g} s"
         return Failure("timeout", message, f"The job was stopped: {message} (--job-timeout).\n")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a job may raise anything; the rest goes on
@@ -63,7 +59,7 @@ def _alarm(seconds: float | None) -> Iterator[None]:
                          "Add --backend processes.")  # fmt: skip
 
     def ring(number: int, frame: FrameType | None) -> None:
-        raise _TimeIsUp
+        raise TimeIsUp
 
     before: Any = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -19,6 +19,16 @@ class JobLike(Protocol):
         ...
 
 
+class TimeIsUp(BaseException):
+    """Raised inside a job when its time is over; not an ``Exception``, so that no job swallows it by accident."""
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an error says, with its type, on one line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why a job has no result.
@@ -40,7 +50,7 @@ class Failure:
     @classmethod
     def of(cls, error: BaseException) -> Failure:
         """Return the failure of a job that raised."""
-        return cls("job", f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
+        return cls("job", one_line(error), "".join(traceback.format_exception(error)))
 
 
 def store_lost_job(store: RunStore, job: JobLike, failure: Failure) -> dict[str, Any]:

@@ -132,6 +132,8 @@ class _Worker:
 def _begin(parent: int) -> None:
     """Prepare a worker: Ctrl-C is the parent's business, and nobody outlives the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What a job prints must not get between the results on the parent's standard output.
+    os.dup2(2, 1)
     from joblib.externals.loky import process_executor
 
     # loky replaces a worker that has grown by 300 MB since its first task: torch alone does that, once.
