@@ -13,10 +13,12 @@ from protocols.errors import StoreError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 RECORD = "record.json"
 REDO = "Move the job's folder away and run again: the job is then done anew, all others are kept."
 REQUIRED = ("schema", "key", "status", "files")
+SCHEMA = 1  # of record.json; a newer one is refused
 
 
 class JobFolder:
@@ -41,7 +43,8 @@ class JobFolder:
         Raises
         ------
         StoreError
-            The record is damaged (code ``DamagedRecord``), or a file that it lists is missing (``MissingFile``).
+            The record is damaged (code ``DamagedRecord``), a file that it lists is missing (``MissingFile``), or a
+            newer version wrote it (``NewerSchema``).
         """
         path = self.path / RECORD
         try:
@@ -55,6 +58,10 @@ class JobFolder:
             names = [str(name) for name in dict(record["files"])]
         except (ValueError, TypeError) as error:
             raise StoreError(str(path), str(error), "an undamaged record", REDO, code="DamagedRecord") from error
+        if not isinstance(record["schema"], int) or record["schema"] > SCHEMA:
+            raise StoreError(str(path), f"schema {record['schema']}", f"schema {SCHEMA} or older",
+                             "A newer version wrote this job: update lab2factory, or choose another folder.",
+                             code="NewerSchema")  # fmt: skip
         for name in names:
             if not (self.path / name).is_file():
                 where = str(self.path / name)
@@ -118,17 +125,42 @@ class JobFolder:
 
         import pandas as pd
 
-        path = self.path / "scores.parquet"
-        record = self.record()
-        expected = (record or {"files": {}})["files"].get("scores.parquet")
+        content = self._content("scores.parquet")
+        if content is None:
+            where = str(self.path / "scores.parquet")
+            raise StoreError(where, "no scores", "a job that was done", "Run the same configuration again.")
+        return pd.read_parquet(io.BytesIO(content))
+
+    def arrays(self, name: str) -> dict[str, NDArray[Any]] | None:
+        """Return the arrays of a file ``.npz``; None if the job has no such file.
+
+        Raises
+        ------
+        StoreError
+            The file is not the one that was stored.
+        """
+        import io
+
+        import numpy as np
+
+        content = self._content(name)
+        if content is None:
+            return None
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return dict(arrays)
+
+    def _content(self, name: str) -> bytes | None:
+        """Return the bytes of a file, checked against the record; None if the job has no such file."""
+        expected = (self.record() or {"files": {}})["files"].get(name)
         if expected is None:
-            raise StoreError(str(path), "no scores", "a job that was done", "Run the same configuration again.")
+            return None
+        path = self.path / name
         with store_errors(path):
             content = path.read_bytes()
         if sha256_of(content) != expected:
             found = "other bytes than record.json says"
             raise StoreError(str(path), found, "an undamaged file", REDO, code="DamagedFile")
-        return pd.read_parquet(io.BytesIO(content))
+        return content
 
     def set_aside(self) -> Path:
         """Rename a damaged folder to ``<key>.damaged-N``, so that the job can be redone and nothing is lost."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from bench.evaluation import requirement_verdicts
 from bench.image_files import read_mask, read_rgb
+from bench.job_maps import MAPS_FILE
 from bench.run_folder import FAILED, MISSING, Run
 from protocols.aggregate import aggregate_by_object
 from protocols.errors import InputError, UndefinedError
@@ -240,13 +240,9 @@ def _threshold(results: pd.DataFrame, category: str, detector: str, protocol: st
 
 
 def _kept_maps(run: Run, key: str) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    folder = run.store.job(key)
-    record = folder.record()
-    if record is None or "maps/maps.npz" not in record.get("files", {}):
-        return
-    with np.load(io.BytesIO((folder.path / "maps/maps.npz").read_bytes()), allow_pickle=False) as arrays:
-        for i, sample_id in enumerate(arrays["sample_id"]):
-            yield str(sample_id), arrays[f"map_{i}"].astype(np.float64)
+    arrays = run.store.job(key).arrays(MAPS_FILE) or {"sample_id": np.array([])}
+    for i, sample_id in enumerate(arrays["sample_id"]):
+        yield str(sample_id), arrays[f"map_{i}"].astype(np.float64)
 
 
 def _pictures(root: Path, row: Mapping[Hashable, Any]) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None] | None:

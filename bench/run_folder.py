@@ -15,7 +15,7 @@ from bench.config import Config, load_config
 from bench.job_maps import PIXELS_FILE
 from bench.planning import PlannedJob, build_protocols
 from bench.store import RunStore
-from protocols.errors import InputError
+from protocols.errors import InputError, StoreError
 from protocols.naive import Naive
 from protocols.partition import Split
 from protocols.samples import SampleTable
@@ -106,7 +106,14 @@ class Run:
         """Return the stored splits of a protocol."""
         key = (category, protocol)
         if key not in self._splits:
-            self._splits[key] = self.store.read_splits(split_folder(protocol, category, self.categories))
+            name = split_folder(protocol, category, self.categories)
+            self._splits[key] = self.store.read_splits(name)
+            planned = {c.repeat for c in self.cells if (c.category, c.protocol) == key}
+            missing = sorted(planned - {split.repeat for split in self._splits[key]})
+            if missing:
+                where = str(self.path / "splits" / name / f"{missing[0]}.csv")
+                fix = "Run the configuration again; finished jobs are kept."
+                raise StoreError(where, "no such file", "the split of a planned job", fix, code="MissingFile")
         return self._splits[key]
 
     @cached_property
@@ -195,11 +202,7 @@ class Run:
     ) -> dict[str, np.ndarray[Any, Any]] | None:
         """Return the pixel statistics of a cell as plain arrays; None if there are none."""
         key = self.key(category, detector, protocol, repeat)
-        record = None if key is None else self.record(key)
-        if key is None or record is None or PIXELS_FILE not in record.get("files", {}):
-            return None
-        with np.load(self.store.job(key).path / PIXELS_FILE, allow_pickle=False) as arrays:
-            return dict(arrays)
+        return None if key is None else self.store.job(key).arrays(PIXELS_FILE)
 
     def report(self, directory: str | Path | None = None) -> Path:
         """Write the report again and return its ``index.html``."""

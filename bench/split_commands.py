@@ -10,6 +10,7 @@ from bench.atomic import write_atomic
 from bench.config import Config
 from bench.dataset import open_dataset
 from bench.layouts import read_dataset
+from bench.manifest import OBJECT_POLICIES
 from bench.planning import draw_splits
 from bench.run_folder import split_folder
 from bench.split_csv import read_split_file, split_csv
@@ -51,6 +52,9 @@ def check_splits(folder: Path, manifest_path: Path, object_policy: str) -> tuple
 
     A naive split may have objects on both sides by design; that is reported as a finding too.
     """
+    if object_policy not in OBJECT_POLICIES:
+        raise InputError("--object-policy", object_policy, f"one of {', '.join(OBJECT_POLICIES)}",
+                         "Correct the option.")  # fmt: skip
     samples_of, categories = _samples(manifest_path, object_policy)
     findings: list[Row] = []
     files = _files(folder)
@@ -62,6 +66,8 @@ def check_splits(folder: Path, manifest_path: Path, object_policy: str) -> tuple
         try:
             split.check(samples_of[category])
         except (LeakageError, SplitError, InputError) as error:
+            if error.code == "MissingObjectId":  # nothing can be said about leaks
+                raise _without_objects(manifest_path, error) from error
             findings.append({"split": name, "code": error.code, "message": str(error)})
             continue
         shared = split.shared_objects(samples_of[category])
@@ -77,6 +83,14 @@ def check_splits(folder: Path, manifest_path: Path, object_policy: str) -> tuple
         return [], f"{len(files)} splits checked: every image is in one partition, no object is on two sides"
     lines = [f"{f['split']}: {f['message']}" for f in findings]
     return findings, "\n".join([*lines, f"{len(findings)} of {len(files)} splits have a finding"])
+
+
+def _without_objects(path: Path, error: LeakageError | SplitError | InputError) -> InputError:
+    """Return what to do about images whose object is not known; the splits may know it, the manifest must."""
+    fix = ("Name a manifest with object_id (lab2factory dataset convert PATH OUT --object-from REGEX writes one), or "
+           "state --object-policy image_is_object.")  # fmt: skip
+    return InputError(os.fspath(path), error.args[1], "the object (the part photographed) of every image", fix,
+                      code="MissingObjectId")  # fmt: skip
 
 
 def _samples(path: Path, object_policy: str) -> tuple[dict[str, SampleTable], dict[str, str]]:

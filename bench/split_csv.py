@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 from bench.atomic import store_errors
 from protocols.errors import InputError
@@ -49,14 +50,31 @@ def read_split_file(path: Path) -> Split:
                          "Draw the splits again.", code="DamagedFile")  # fmt: skip
     if not path.stem.isdigit():
         raise InputError(where, path.stem, "the number of the repeat as the file's name", "Rename the file.")
-    remarks = path.with_suffix(".json")
-    said = json.loads(remarks.read_text(encoding="utf-8")) if remarks.is_file() else {}
-    split = Split.from_partitions(
-        int(path.stem), {row[0]: row[2] for row in rows[1:]},
-        status=said.get("status", "ok"), notes=tuple(said.get("notes", ())),
-    )  # fmt: skip
+    said = _remarks(path.with_suffix(".json"))
+    try:
+        split = Split.from_partitions(
+            int(path.stem), {row[0]: row[2] for row in rows[1:]},
+            status=said.get("status", "ok"), notes=tuple(said.get("notes", ())),
+        )  # fmt: skip
+    except InputError as error:
+        _, found, expected, fix = error.args[:4]
+        raise InputError(where, found, expected, fix, code="DamagedFile") from error
     stated = first.removeprefix(_START).strip()
     if split.fingerprint != stated:
         raise InputError(where, f"fingerprint {stated[:16]}...", f"that of the lines, {split.fingerprint[:16]}...",
                          "The file was changed or damaged: draw the splits again.", code="DamagedFile")  # fmt: skip
     return split
+
+
+def _remarks(path: Path) -> dict[str, Any]:
+    """Return status and notes beside a split; none if the file is not there."""
+    if not path.is_file():
+        return {}
+    with store_errors(path):
+        content = path.read_bytes()
+    try:
+        said = dict(json.loads(content))
+        return {"status": str(said["status"]), "notes": [str(note) for note in said["notes"]]}
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(str(path), str(error), "the status and the notes of the split beside it",
+                         "Draw the splits again.", code="DamagedFile") from error  # fmt: skip

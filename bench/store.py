@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 OURS = {"config.yaml", "run.json", "plan.json", "manifest.parquet", "splits", "jobs", "report", "events.jsonl"}
+PLANNED = ("category", "detector", "protocol", "repeat", "key")  # of each cell in plan.json
 SECONDS_BETWEEN_EVENTS = 10.0  # of progress in events.jsonl, per job
 
 
@@ -58,19 +59,39 @@ class RunStore:
             Another configuration is in the folder (code ``OtherConfiguration``), a newer version wrote it
             (``NewerSchema``), it is no run folder (``NotARun``), or it cannot be written.
         """
-        self._refuse_foreign_folder()
-        self.check_schema()
-        stored = self.config_yaml()
-        if stored is not None and (differences := same_configuration(stored, config_yaml)):
-            more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
-            raise StoreError(str(self.root), f"another configuration: {', '.join(differences[:3])}{more}",
-                             "the configuration of this run", "Choose another folder with --output, or another name.",
-                             code="OtherConfiguration")  # fmt: skip
+        stored = self.check_fits(config_yaml)
         if stored != config_yaml:
             write_atomic(self.root / "config.yaml", config_yaml.encode())
         else:
             self._try_writing()
         remove_stale(self.root)
+
+    def check_fits(self, config_yaml: str) -> str | None:
+        """Refuse a folder that a run of this configuration cannot use, as :meth:`open` does; nothing is written.
+
+        Returns
+        -------
+        str or None
+            The configuration that is stored there.
+        """
+        self._refuse_foreign_folder()
+        self.check_schema()
+        stored = self.config_yaml()
+        if stored is not None and (differences := self._differences(stored, config_yaml)):
+            more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
+            raise StoreError(str(self.root), f"another configuration: {', '.join(differences[:3])}{more}",
+                             "the configuration of this run", "Choose another folder with --output, or another name.",
+                             code="OtherConfiguration")  # fmt: skip
+        return stored
+
+    def _differences(self, stored: str, config_yaml: str) -> list[str]:
+        """Return where the stored configuration differs; refuse one that is damaged."""
+        try:
+            return same_configuration(stored, config_yaml)
+        except (InputError, TypeError) as error:
+            raise StoreError(str(self.root / "config.yaml"), "no configuration", "the resolved one of this run",
+                             "Restore the file, or choose another folder with --output.",
+                             code="DamagedRecord") from error  # fmt: skip
 
     def check(self) -> None:
         """Check that the folder is a run that this version can read.
@@ -271,6 +292,11 @@ class RunStore:
         if plan is None:
             fix = "Run the configuration again; finished jobs are kept."
             raise StoreError(str(self.root / "plan.json"), "no such file", "a run that was planned", fix)
+        cells = plan.get("cells")
+        if not isinstance(cells, list) or not all(isinstance(c, dict) and set(c) == set(PLANNED) for c in cells):
+            fix = "Move the file away and run the configuration again; finished jobs are kept."
+            raise StoreError(str(self.root / "plan.json"), "no list of planned jobs",
+                             f"cells with {', '.join(PLANNED)}", fix, code="DamagedRecord")  # fmt: skip
         return plan
 
     # -- jobs --------------------------------------------------------------------------------------------------
