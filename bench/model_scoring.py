@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +13,17 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from bench.atomic import write_atomic
 from bench.csv_cells import escape_cell
+from bench.executors.slots import device_names
+from bench.image_files import printable
 from bench.images import ImageFiles, ManifestImages, images_at
-from bench.layouts import read_dataset
+from bench.layouts.csv import SUFFIXES
+from bench.layouts.csv import read as read_listed
+from bench.manifest import Manifest
 from bench.plugins import load_file
 from bench.run_folder import Run
+from bench.store import parquet_bytes
 from bench.training import checked_scores
 from detectors.base import SupportsMaps
 from detectors.model_file import read_header
@@ -40,24 +49,32 @@ def score_images(
     Raises
     ------
     InputError
-        MODEL is no model, IMAGES hold no image, or the rule was not part of the run.
+        MODEL is no model, IMAGES hold no image, the rule was not part of the run, the device is not there, the
+        detector has no maps, or the output has another ending. Nothing is written then.
     """
+    if output.suffix.lower() not in SUFFIXES:
+        raise InputError("--output", output.name, f"a name that ends in {', '.join(SUFFIXES)}", "Rename the file.")
+    device = _one_device(device)
     path = model / MODEL_FILE if model.is_dir() else model
     if not path.is_file():
         raise InputError(str(model), "no model", f"a job folder with {MODEL_FILE}, or that file",
                          "Run with -o store.models=all, and name runs/NAME/jobs/KEY.")  # fmt: skip
     detector = load_detector(path, device, plugins)
+    if maps is not None and not isinstance(detector, SupportsMaps):
+        raise InputError("--maps", type(detector).__name__, "a detector with maps", "Leave --maps out.")
     threshold, used = stored_threshold(path.parent, rule)
     files, sample_ids, known = open_images(images)
-    scores = checked_scores(detector.score(files), len(sample_ids))
+    with contextlib.redirect_stdout(sys.stderr):  # results only on standard output, whatever a detector prints
+        scores = checked_scores(detector.score(files), len(sample_ids))
     frame = pd.DataFrame({"sample_id": sample_ids, "score": scores})
     if known is not None:
         frame["label"] = known
-    frame["predicted"] = "" if math.isnan(threshold) else (scores >= threshold).astype(int)
-    frame["threshold"] = "" if math.isnan(threshold) else threshold
+    frame["predicted"] = pd.Series(scores >= threshold, dtype="Int64")
+    if math.isnan(threshold):
+        frame["predicted"] = pd.NA
+    frame["threshold"] = threshold
     columns = ["sample_id", *(["label"] if known is not None else []), "score", "predicted", "threshold"]
-    output.parent.mkdir(parents=True, exist_ok=True)
-    _escaped(frame.loc[:, columns]).to_csv(output, index=False)
+    write_atomic(output, _table_bytes(frame.loc[:, columns], output.suffix.lower()))
     if maps is not None:
         _write_maps(detector, files, sample_ids, maps)
     n_called = int((scores >= threshold).sum()) if not math.isnan(threshold) else None
@@ -89,10 +106,18 @@ def load_detector(path: Path, device: str, plugins: tuple[Path, ...] = ()) -> An
 
 def open_images(path: Path) -> tuple[ImageFiles, list[str], list[int] | None]:
     """Return images, their sample ids, and their labels where a manifest has them."""
-    if path.is_file() and path.suffix.lower() in (".csv", ".parquet"):
-        manifest = read_dataset(path, layout="csv", both_classes=False)
+    if path.is_file() and path.suffix.lower() in SUFFIXES:
+        listed = read_listed(path)
+        labelled = "label_index" in listed.frame
+        if not labelled:  # new images need none
+            listed = replace(listed, frame=listed.frame.assign(label_index=0))
+        manifest = Manifest.checked(
+            listed.frame, listed.root, printable(path), layout="csv", notes=listed.notes, faults=listed.faults,
+            both_classes=False,
+        )  # fmt: skip
         ids = list(manifest.frame["sample_id"])
-        return ManifestImages(manifest, ids), ids, [int(v) for v in manifest.frame["label_index"]]
+        labels = [int(v) for v in manifest.frame["label_index"]] if labelled else None
+        return ManifestImages(manifest, ids), ids, labels
     files, names = images_at(path)
     return files, names, None
 
@@ -130,8 +155,6 @@ def stored_threshold(folder: Path, rule: str | None) -> tuple[float, str]:
 
 def _write_maps(detector: Any, files: Any, sample_ids: list[str], folder: Path) -> None:
     """Write maps as 16-bit PNG on one scale, which stands beside them."""
-    if not isinstance(detector, SupportsMaps):
-        raise InputError("--maps", type(detector).__name__, "a detector with maps", "Leave --maps out.")
     folder.mkdir(parents=True, exist_ok=True)
     heats = list(detector.maps(files))
     low, high = min(float(h.min()) for h in heats), max(float(h.max()) for h in heats)
@@ -142,6 +165,26 @@ def _write_maps(detector: Any, files: Any, sample_ids: list[str], folder: Path) 
         Image.fromarray(np.round((heat - low) * scale).astype(np.uint16)).save(folder / name)
         rows.append({"sample_id": sample_id, "map": name, "value_at_0": low, "value_at_65535": high})
     _escaped(pd.DataFrame(rows)).to_csv(folder / "maps.csv", index=False)
+
+
+def _one_device(text: str) -> str:
+    """Return the device to score on."""
+    try:
+        names = device_names(text)
+    except InputError as error:
+        _, found, expected, fix = error.args[:4]
+        raise InputError("--device", found, expected, fix) from error
+    if len(names) > 1 and text != "auto":
+        raise InputError("--device", text, "one device", "Name one of them.")
+    return names[0]
+
+
+def _table_bytes(frame: pd.DataFrame, suffix: str) -> bytes:
+    """Return a score file: Parquet, or text in which no cell is a formula."""
+    if suffix == ".parquet":
+        return parquet_bytes(frame)
+    text: str = _escaped(frame).to_csv(index=False, lineterminator="\n", sep="\t" if suffix == ".tsv" else ",")
+    return text.encode()
 
 
 def _escaped(frame: pd.DataFrame) -> pd.DataFrame:

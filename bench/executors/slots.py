@@ -94,12 +94,23 @@ def device_names(text: str) -> list[str]:
             raise InputError("--devices", name, "cpu, mps, cuda:0, cuda:0,cuda:1, or auto", "Correct the device.")
     if not names or ("cpu" in names and len(names) > 1) or len(set(names)) < len(names):
         raise InputError("--devices", text, "cpu alone, or distinct devices", "For several CPU workers use --workers.")
+    if names == ["mps"] and not _has_mps():
+        raise InputError("--devices", "mps", "a device that torch sees", "See `lab2factory doctor`.")
     if any(name.startswith("cuda") for name in names):
         n = _cuda_devices()
         for name in names:
             if name.startswith("cuda") and int(name[5:]) >= n:
                 raise InputError("--devices", name, f"a device that torch sees ({n} GPUs)", "See `lab2factory doctor`.")
     return names
+
+
+def _has_mps() -> bool:
+    """Return whether torch sees Apple's GPU; false without torch."""
+    try:
+        import torch
+    except ImportError:
+        return False
+    return bool(torch.backends.mps.is_available())
 
 
 def _cuda_devices() -> int:
