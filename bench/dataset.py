@@ -33,8 +33,8 @@ def resolve_path(path: str, base: Path) -> Path:
     for candidate in (given, base / given):
         if candidate.exists():
             return candidate.absolute()
-    places = f"{given.absolute()}" + ("" if given.is_absolute() else f" or {(base / given).absolute()}")
-    raise InputError("dataset.path", path, f"a folder or manifest at {places}", "Correct the path.")
+    places = dict.fromkeys(os.path.normpath(folder / given) for folder in (Path.cwd(), base.absolute()))
+    raise InputError("dataset.path", path, f"a folder or manifest at {' or '.join(places)}", "Correct the path.")
 
 
 def open_dataset(

@@ -10,6 +10,7 @@ from bench.config import Config, NaiveConfig, ThreeWayConfig
 from bench.detector_specs import DetectorSpec, detector_spec, fixed_scores_spec
 from bench.jobs import Job, foreground_digest, job_key, samples_digest
 from bench.manifest import Manifest
+from bench.score_files import check_scores_for
 from protocols.errors import InputError
 from protocols.naive import Naive
 from protocols.partition import Split
@@ -132,6 +133,22 @@ def draw_splits(
     return protocols, samples, splits
 
 
+def _check_fixed_scores(
+    specs: Sequence[DetectorSpec],
+    samples: Mapping[str, SampleTable],
+    splits: Mapping[tuple[str, str], tuple[Split, ...]],
+) -> None:
+    """Refuse a score file that lacks a sample, or contradicts the data set, before anything is trained."""
+    for spec in specs:
+        if spec.scores is None:
+            continue
+        for category, table in samples.items():
+            drawn = [s for (of, name), many in splits.items() if of == category and name != UNGROUPED for s in many]
+            judged = {sample_id for split in drawn for sample_id in split.held_out(table)}
+            rows = table.frame[table.frame["sample_id"].isin(judged)]
+            check_scores_for(spec.scores, dict(zip(rows["sample_id"], rows["label"].astype(int), strict=True)))
+
+
 def make_plan(
     config: Config,
     manifest: Manifest,
@@ -174,6 +191,7 @@ def make_plan(
                         cache_limit_bytes, config.store.models == "all", config.store.maps,
                     )  # fmt: skip
         on_hash(done + 1, len(splits))
+    _check_fixed_scores(specs, samples, splits)
     # Jobs of one detector together: their features are in the cache after the first.
     order = {spec.label: i for i, spec in enumerate(specs)}
     ordered = dict(sorted(jobs.items(), key=lambda item: (item[1].category, order[item[1].spec.label])))

@@ -14,14 +14,17 @@ from typing import Any
 
 from bench.config import Config
 from bench.dataset import default_cache, limited, open_dataset, resolve_path
-from bench.executors import run_jobs
+from bench.executors import EXECUTORS, run_jobs
+from bench.executors.slots import device_names
 from bench.jobs import Job, run_job
 from bench.manifest import Manifest
 from bench.planning import Plan, detector_specs, make_plan
+from bench.plugins import nearest_hint
 from bench.progress import Progress
 from bench.provenance import run_info
 from bench.run_folder import DONE, FAILED, Run, split_folder
 from bench.store import RunStore
+from detectors.registry import known_plugins
 from protocols.errors import InputError, StoreError
 
 FAILURE = ("detector", "protocol", "repeat", "key", "phase", "message")
@@ -103,9 +106,12 @@ class Outcome:
         """Return the outcome for a person."""
         lines = [self.table, "", f"jobs: {self.done} done, {self.skipped} skipped, {self.failed} failed"]
         lines += [
-            f"  failed: {f['detector']} {f['protocol']} {f['repeat']} in phase {f['phase']}: {f['message']}"
+            f"  failed: {f['detector']} {f['protocol']} {f['repeat']} in phase {f['phase']}: "
+            f"{' '.join(str(f['message']).split())}"
             for f in self.failures
         ]
+        if self.failures:
+            lines.append(f"  why: lab2factory show {self.path} KEY; once mended: lab2factory run ... --retry-failed")
         return "\n".join([*lines, f"report: {self.report}"])
 
 
@@ -122,6 +128,7 @@ def prepare(config: Config, options: RunOptions, progress: Progress) -> tuple[Co
 
     Nothing is written but synthetic images; returns the configuration with its data set's absolute path.
     """
+    _check_places(options)
     cache = options.cache if options.cache is not None else default_cache()
     specs = detector_specs(config, options.plugins)
     if config.dataset.path is not None:
@@ -214,12 +221,18 @@ def evaluate_and_report(
 def dry_run_table(config: Config, options: RunOptions) -> tuple[dict[str, object], str]:
     """Return what a run would do: its jobs, which are there, and the time that is left from measured jobs."""
     with Progress(quiet=True, verbose=False, live=False) as progress:
-        _, _, plan = prepare(config, options, progress)
+        config, _, plan = prepare(config, options, progress)
     store = RunStore(options.output)
+    store.check_fits(config.to_yaml())
     rows: list[dict[str, object]] = []
     seconds: dict[str, list[float]] = {}
     for key, job in plan.jobs.items():
-        record = store.job(key).record()
+        try:
+            record = store.job(key).record()
+        except StoreError as error:
+            if error.code == "NewerSchema":
+                raise
+            record = None  # it is damaged: the run will set it aside
         status = "to do" if record is None else str(record["status"])
         if record is not None and record.get("fit_seconds") is not None:
             seconds.setdefault(job.spec.label, []).append(record["fit_seconds"] + record["score_seconds"])
@@ -270,11 +283,24 @@ def _select(
         try:
             record = store.job(key).record()
         except StoreError as error:
+            if error.code == "NewerSchema":
+                raise
             warn(f"{error} Set aside as {store.job(key).set_aside().name}.")
             record = None
         again = record is None or (record["status"] == FAILED and retry_failed)
         (todo if again else skipped).append(job)
     return todo, skipped
+
+
+def _check_places(options: RunOptions) -> None:
+    """Refuse a backend, workers or devices that there are not, before anything is read or written."""
+    known = known_plugins("executor", EXECUTORS)
+    if options.backend not in known:
+        hint = nearest_hint(options.backend, known)
+        raise InputError("--backend", options.backend, f"one of {', '.join(known)}", hint)
+    _count(options.workers)
+    if options.devices != "auto":
+        device_names(options.devices)
 
 
 def _count(workers: str) -> int:

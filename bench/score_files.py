@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bench.csv_cells import unescape_cell
+from bench.labels import read_labels
 from protocols.errors import InputError
 
 ID_NAMES = ("sample_id", "image_id", "image_path", "filename", "file", "path", "id")
+LABEL_NAMES = ("label", "y", "y_true", "target", "label_index", "anomaly", "is_anomaly")
 SCORE_NAMES = ("score", "anomaly_score", "y_score", "pred_score", "prob", "probability")
 
 
@@ -26,7 +29,7 @@ def read_scores_for(path: Path, sample_ids: Sequence[str]) -> NDArray[np.float64
     table = _read(path)
     lower = {str(c).strip().lower(): c for c in table.columns}
     id_column, score_column = _column(path, lower, ID_NAMES), _column(path, lower, SCORE_NAMES)
-    ids = table[id_column].astype(str)
+    ids = table[id_column].astype(str).map(unescape_cell)
     twice = ids[ids.duplicated()]
     if len(twice):
         raise InputError(f"{path}, row {int(twice.index[0]) + 2}", twice.iloc[0], "each sample once",
@@ -51,6 +54,43 @@ def read_scores_for(path: Path, sample_ids: Sequence[str]) -> NDArray[np.float64
             "Score the missing images, or correct their ids.",
         )
     return scores.loc[list(sample_ids)].to_numpy(np.float64)
+
+
+def check_scores_for(path: Path, labels: Mapping[str, int]) -> None:
+    """Check that a score file has what a run needs, before anything is trained.
+
+    Parameters
+    ----------
+    path
+        The score file.
+    labels
+        The data set's label of every sample that is judged.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_scores_for`; or a label in the file contradicts the data set's (code ``ContradictingLabels``).
+    """
+    read_scores_for(path, list(labels))
+    table = _read(path)
+    lower = {str(c).strip().lower(): c for c in table.columns}
+    known = [name for name in LABEL_NAMES if name in lower]
+    if not known:
+        return  # the data set's labels count
+    ids = table[_column(path, lower, ID_NAMES)].astype(str).map(unescape_cell)
+    column = lower[known[0]]
+    judged = ids.isin(set(labels)) & table[column].notna()
+    stated = read_labels(table.loc[judged, column], f"{path}, column {column!r}")
+    wrong = [(i, s) for i, s, label in zip(ids.index[judged], ids[judged], stated, strict=True) if label != labels[s]]
+    if wrong:
+        row, sample_id = wrong[0]
+        raise InputError(
+            f"{path}, row {row + 2}, column {column!r}",
+            table[column][row],
+            f"the label that {sample_id!r} has in the data set, {labels[sample_id]}",
+            f"Correct the file or the data set ({len(wrong)} such rows).",
+            "ContradictingLabels",
+        )
 
 
 def _read(path: Path) -> pd.DataFrame:

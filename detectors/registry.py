@@ -62,7 +62,8 @@ def load_plugin(kind: str, name: str, builtin: Mapping[str, str]) -> Any:
     known = known_plugins(kind, builtin)
     if name not in known:
         close = get_close_matches(name, known) or sorted(known)
-        raise InputError(kind, name, f"one of {close}", f"See `lab2factory ls {kind}s`.")
+        see = "`lab2factory run --help`" if kind == "executor" else f"`lab2factory ls {kind}s`"
+        raise InputError(kind, name, f"one of {close}", f"See {see}.")
     try:
         return known[name].load()
     except ModuleNotFoundError as error:
