@@ -18,6 +18,7 @@ EXPECTED = {
     "float_type": "a number", "bool_type": "true or false", "string_type": "text", "tuple_type": "a list",
     "dict_type": "a mapping", "model_type": "a mapping", "model_attributes_type": "a mapping",
     "finite_number": "a finite number", "string_too_short": "text that is not empty",
+    "invalid_key": "a key that is text",
     "too_short": "at least one entry", "string_pattern_mismatch": "letters, digits, - _ . (not first: - .)",
     "greater_than": "a number above {gt}", "greater_than_equal": "a number of at least {ge}",
     "less_than": "a number below {lt}", "less_than_equal": "a number of at most {le}",
@@ -105,7 +106,7 @@ def _hint(kind: str, found: object) -> str:
         return "It is a share between 0 and 1" + (f": write {found / 100:g} for {found:g} %." if found > 1 else ".")
     if isinstance(found, str) and kind in ("int_type", "float_type", "bool_type"):
         return "Write it without quotes." if found.replace(".", "", 1).isdigit() else "Correct the value."
-    if kind == "string_type" and found is not None:
+    if kind in ("string_type", "invalid_key") and found is not None:
         return "Put quotes around it if it is meant as text."
     return "Correct the value."
 

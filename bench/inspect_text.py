@@ -104,8 +104,8 @@ def _doubts(seen: dict[str, Any]) -> Iterator[str]:
         return
     yield "missing or doubtful:"
     for doubt in seen["doubts"]:
-        count = f"{doubt['n']} " if doubt["n"] else ""
-        yield f"  - {count}{doubt['message']}" if count else f"  - {doubt['message']}"
+        count = f"{doubt['n']} " if doubt["n"] and not doubt["message"][0].isdigit() else ""
+        yield f"  - {count}{doubt['message']}"
         if doubt["examples"]:
             more = f" and {doubt['n'] - len(doubt['examples'])} more" if doubt["n"] > len(doubt["examples"]) else ""
             yield f"      {', '.join(doubt['examples'])}{more}"

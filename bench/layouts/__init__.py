@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
+from bench.faults import raise_faults
 from bench.image_files import MAX_PIXELS, printable, unreadable
 from detectors.registry import known_plugins, load_plugin
 from protocols.errors import InputError
@@ -214,8 +215,14 @@ def _of_categories(listed: Manifest, names: list[str]) -> Manifest:
 def _with_objects(listed: Manifest, object_from: str) -> Manifest:
     from bench.object_ids import objects_from
 
+    if "image_path" not in listed.frame:
+        return listed  # that is the fault to tell
     paths = listed.frame["image_path"].tolist()
-    names = objects_from(paths, object_from)
+    try:
+        names = objects_from(paths, object_from)
+    except InputError as fault:  # a file that has no place here may be why it does not match
+        raise_faults([*listed.faults, fault])
+        raise
     frame = listed.frame.assign(object_id=[names[path].object_id for path in paths])
     if any(name.view for name in names.values()):
         frame["view"] = [names[path].view for path in paths]
