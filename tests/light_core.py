@@ -10,14 +10,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-
 DONE = []
 
 
 def command(*arguments, expect=0):
-    done = subprocess.run([sys.executable, "-m", "bench", *arguments], capture_output=True, text=True, cwd=tempfile.gettempdir())  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", *arguments], capture_output=True, text=True, cwd=tempfile.gettempdir()
+    )
     if done.returncode != expect or "Traceback" in done.stderr:
-        sys.exit(f"lab2factory {' '.join(arguments)}: exit {done.returncode}, expected {expect}\n{done.stdout}{done.stderr}")  # fmt: skip
+        sys.exit(
+            f"lab2factory {' '.join(arguments)}: exit {done.returncode}, expected {expect}\n{done.stdout}{done.stderr}"
+        )
     DONE.append(arguments)
     return done
 
@@ -45,7 +48,9 @@ def main():
         (root / "light.json").write_text(json.dumps(config))
         command("run", str(root / "light.json"), "--output", str(root / "run"), "--backend", "inline")
         command("report", str(root / "run"))
-        missing = command("run", str(root / "light.json"), "-o", "detectors.0.name=csflow", "--output", str(root / "other"), expect=2)  # fmt: skip
+        missing = command(
+            "run", str(root / "light.json"), "-o", "detectors.0.name=csflow", "--output", str(root / "other"), expect=2
+        )
         if "lab2factory[train]" not in missing.stderr:
             sys.exit(f"a missing extra is not named: {missing.stderr}")
     sys.stdout.write(f"light core: {len(DONE)} passed, 0 failed\n")
