@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from protocols.metrics import resolve_metric
+from protocols.metrics import METRICS, resolve_metric
 from protocols.results import COMPARISON_COLUMNS, RESULT_COLUMNS, ResultRow
 
 AVERAGE = "(mean)"  # the category of unweighted means over categories
@@ -89,13 +89,14 @@ def _mean_of(members: Sequence[Tagged], level: float) -> Tagged:
     if undefined:
         notes = (*notes, f"undefined in {', '.join(undefined)}")
     low, high = value - z * se, value + z * se
-    if 0 <= value <= 1 and all(0 <= e.value <= 1 for e in estimates) and "-" not in first.protocol:
-        low, high = max(low, 0.0), min(high, 1.0)
+    if first.metric in METRICS and "-" not in first.protocol:
+        lowest, highest = METRICS[first.metric].range
+        low, high = max(low, lowest), min(high, highest)
     estimate = replace(
         estimates[0], value=value, low=low, high=high, method="mean over categories, normal", se=se, notes=notes,
         status="undefined" if undefined else "approximate", **counts,
     )  # fmt: skip
-    row = replace(first, estimate=estimate, repeat=None, threshold=None)
+    row = replace(first, estimate=estimate, repeat=first.repeat, threshold=None)
     return Tagged(row, AVERAGE, members[0].detector)
 
 

@@ -105,7 +105,12 @@ def load_detector(path: Path, device: str, plugins: tuple[Path, ...] = ()) -> An
 
 
 def open_images(path: Path) -> tuple[ImageFiles, list[str], list[int] | None]:
-    """Return images, their sample ids, and their labels where a manifest has them."""
+    """Return images, their sample ids, and their labels where a manifest has them.
+
+    A folder with a ``manifest.csv`` is read by it: its masks are no photographs.
+    """
+    if (path / "manifest.csv").is_file():
+        path = path / "manifest.csv"
     if path.is_file() and path.suffix.lower() in SUFFIXES:
         listed = read_listed(path)
         labelled = "label_index" in listed.frame

@@ -22,7 +22,7 @@ from bench.planning import Plan, detector_specs, make_plan
 from bench.plugins import nearest_hint
 from bench.progress import Progress
 from bench.provenance import run_info
-from bench.run_folder import DONE, FAILED, Run, split_folder
+from bench.run_folder import DONE, FAILED, MISSING, Run, split_folder
 from bench.store import RunStore
 from detectors.registry import known_plugins
 from protocols.errors import InputError, StoreError
@@ -90,6 +90,7 @@ class Outcome:
     failures: tuple[Mapping[str, Any], ...] = ()
     summary: Mapping[str, Any] = field(default_factory=dict)
     table: str = field(default="", repr=False)
+    missing: int = 0
 
     def as_dict(self) -> dict[str, object]:
         """Return the outcome as a JSON document."""
@@ -97,6 +98,7 @@ class Outcome:
             "run": str(self.path),
             "report": str(self.report),
             "jobs": {"done": self.done, "skipped": self.skipped, "failed": self.failed},
+            **({"not_done_yet": self.missing} if self.missing else {}),
             "seconds": round(self.seconds, 3),
             "failures": list(self.failures),
             "results": dict(self.summary),
@@ -105,6 +107,8 @@ class Outcome:
     def text(self) -> str:
         """Return the outcome for a person."""
         lines = [self.table, "", f"jobs: {self.done} done, {self.skipped} skipped, {self.failed} failed"]
+        if self.missing:
+            lines[-1] += f", {self.missing} not done yet: run the configuration again to finish them"
         lines += [
             f"  failed: {f['detector']} {f['protocol']} {f['repeat']} in phase {f['phase']}: "
             f"{' '.join(str(f['message']).split())}"
@@ -163,6 +167,7 @@ def run_config(config: Config, options: RunOptions) -> Outcome:
     with Progress(quiet=options.quiet, verbose=options.verbose, live=options.live) as progress:
         config, manifest, plan = prepare(config, options, progress)
         store = RunStore(options.output)
+        _refuse_limit_over_whole_run(store, options.limit)
         store.open(config.to_yaml())
         info = run_info(command=list(sys.argv), seed=config.seed, data_fingerprint=manifest.fingerprint(),
                         devices=options.devices, limit=options.limit, notes=list(manifest.notes))  # fmt: skip
@@ -185,6 +190,14 @@ def run_config(config: Config, options: RunOptions) -> Outcome:
         outcome.path, outcome.report, counts[DONE], len(skipped), outcome.failed, time.monotonic() - started,
         outcome.failures, outcome.summary, outcome.table,
     )  # fmt: skip
+
+
+def _refuse_limit_over_whole_run(store: RunStore, limit: int | None) -> None:
+    """Refuse to replace the plan and the results of a whole run by those of a trial."""
+    stored = store.run_info() or {}
+    if limit is not None and stored and stored.get("limit") is None:
+        raise StoreError(str(store.root), f"a whole run, and --limit {limit}", "a folder of its own for a trial",
+                         "Choose another folder with --output.", code="OtherConfiguration")  # fmt: skip
 
 
 def evaluate_and_report(
@@ -214,7 +227,7 @@ def evaluate_and_report(
     return Outcome(
         path, index, 0, int((jobs["status"] == DONE).sum()), len(failures), time.monotonic() - started,
         tuple({str(k): v for k, v in row.items()} for row in failures[list(FAILURE)].to_dict("records")),
-        summary(data), summary_text(data),
+        summary(data), summary_text(data), int((jobs["status"] == MISSING).sum()),
     )  # fmt: skip
 
 

@@ -434,3 +434,35 @@ def test_wrong_usage_is_one_error_and_exit_code_2(arguments, command):
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_trial_with_a_limit_does_not_replace_a_whole_run(command, write_config, tmp_path):
+    config = write_config()
+    assert command("run", config).returncode == 0
+    before = (tmp_path / "runs/quick/results.csv").read_bytes()
+    trial = command("run", config, "--limit", "20")
+    assert trial.returncode == 2
+    assert "--limit 20" in trial.stderr
+    assert (tmp_path / "runs/quick/results.csv").read_bytes() == before
+
+
+def test_categories_are_averaged_without_weights_and_the_report_says_what_is_not_done(
+    command, write_config, tiny_data, tmp_path
+):
+    manifest = pd.read_csv(tiny_data / "manifest.csv")
+    halves = {name: "left" if i % 2 else "right" for i, name in enumerate(sorted(manifest["object_id"].unique()))}
+    manifest.assign(category=manifest["object_id"].map(halves)).to_csv(tiny_data / "two.csv", index=False)
+    config = write_config(dataset={"path": str(tiny_data / "two.csv")}, protocols=[{"name": "naive"}])
+    done = command("run", config)
+    assert done.returncode == 0, done.stderr
+    frame = results(tmp_path / "runs/quick")
+    naive = frame[
+        (frame["protocol"] == "naive") & (frame["metric"] == "auroc") & (frame["level_of_analysis"] == "image")
+    ]
+    values = naive.set_index("category")["value"]
+    assert values["(mean)"] == pytest.approx((values["left"] + values["right"]) / 2)
+    assert naive["repeat"].eq(0).all()
+    job = sorted((tmp_path / "runs/quick/jobs").iterdir())[0]
+    job.rename(tmp_path / "elsewhere")
+    again = command("report", tmp_path / "runs/quick")
+    assert "1 not done yet" in again.stdout
