@@ -13,6 +13,7 @@ from bench.csv_cells import unescape_cell
 from bench.image_files import printable, unreadable
 from bench.labels import read_labels
 from bench.manifest import Manifest
+from bench.manifest_rows import COLUMNS
 from protocols.errors import InputError
 
 NAMES = ("manifest.csv", "manifest.parquet")
@@ -139,7 +140,7 @@ def _renamed(frame: pd.DataFrame, source: str) -> tuple[pd.DataFrame, tuple[str,
             )
         elif there:
             new[lower[there[0]]] = role
-    own = {lower[name]: name for name in lower if name in _CANONICAL}
+    own = {lower[name]: name for name in lower if name in COLUMNS}
     return frame.rename(columns={**own, **new}), tuple(notes)
 
 
@@ -151,26 +152,3 @@ def _damaged(source: str, error: Exception) -> InputError:
         "Write the file again.",
         "TableUnreadable",
     )
-
-
-_CANONICAL = frozenset(
-    {
-        "sample_id",
-        "image_path",
-        "label_index",
-        "split",
-        "object_id",
-        "view",
-        "defect_type",
-        "mask_path",
-        "mask_above",
-        "fg_mask_path",
-        "category",
-        "angle",
-        "session",
-        "camera",
-        "sha256",
-        "width",
-        "height",
-    }
-)

@@ -121,8 +121,11 @@ def test_a_disk_that_is_full_ends_the_run(toys, tmp_path, monkeypatch):
         run_jobs([toys.ToyJob("0" * 16, "raise")], toys.work, backend="inline", devices="cpu", store=RunStore(tmp_path))
 
 
-def test_no_jobs_need_no_worker(toys, tmp_path):
-    run_jobs([], toys.work, store=RunStore(tmp_path))
+def test_no_jobs_need_no_worker_and_write_nothing(toys, tmp_path):
+    done = []
+    run_jobs([], toys.work, store=RunStore(tmp_path), on_done=lambda job, record: done.append(job))
+    assert done == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_record_never_replaces_one_that_is_done(do, toys, tmp_path):

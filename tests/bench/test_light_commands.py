@@ -117,8 +117,9 @@ def test_every_registered_name_is_accepted_by_a_configuration(lab2factory):
 
     base = {"dataset": {"path": "x"}, "detectors": [{"name": n} for n in listing("detectors")]}
     for layout in listing("layouts"):
-        config_from_dict({**base, "dataset": {"path": "x", "layout": layout}})
-    config_from_dict({**base, "report": {"formats": list(listing("reports"))}})
+        assert config_from_dict({**base, "dataset": {"path": "x", "layout": layout}}).dataset.layout == layout
+    formats = list(listing("reports"))
+    assert list(config_from_dict({**base, "report": {"formats": formats}}).report.formats) == formats
 
 
 def test_ls_imports_no_torch_and_no_plugin(command):

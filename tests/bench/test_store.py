@@ -98,6 +98,8 @@ def test_splits_made_before_the_run_are_accepted(tmp_path):
     (tmp_path / "run" / "splits").mkdir(parents=True)
     (tmp_path / "run" / "splits" / "a.csv").write_text("x")
     RunStore(tmp_path / "run").open(CONFIG)
+    assert RunStore(tmp_path / "run").config_yaml() == CONFIG
+    assert (tmp_path / "run" / "splits" / "a.csv").read_text() == "x"
 
 
 def test_what_is_no_run_is_said(tmp_path):

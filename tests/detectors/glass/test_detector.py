@@ -69,7 +69,7 @@ def context(tmp_path, seed=0, **more):
 
 
 @pytest.fixture(scope="module")
-def test_images():
+def held_out():
     return Images(11, seed=5, spot=True)
 
 
@@ -124,57 +124,57 @@ def test_layers_in_the_wrong_order_are_refused():
         _ = create("glass", preset="tiny", layers=("layer2", "layer1")).weights_sha256
 
 
-def test_the_same_seed_gives_the_same_scores_and_another_seed_others(fitted, test_images, tmp_path):
+def test_the_same_seed_gives_the_same_scores_and_another_seed_others(fitted, held_out, tmp_path):
     scores = []
     for seed in (0, 1):
         detector = create("glass", preset="tiny", **FAST)
         detector.fit(Images(20), context(tmp_path, seed))
-        scores.append(detector.score(test_images))
-    np.testing.assert_array_equal(scores[0], fitted.score(test_images))
+        scores.append(detector.score(held_out))
+    np.testing.assert_array_equal(scores[0], fitted.score(held_out))
     assert not np.array_equal(scores[0], scores[1])
 
 
-def test_scores_do_not_depend_on_the_other_images_nor_their_order(fitted, test_images):
-    scores = fitted.score(test_images)
+def test_scores_do_not_depend_on_the_other_images_nor_their_order(fitted, held_out):
+    scores = fitted.score(held_out)
     order = [7, 0, 3, 10, 3]
-    np.testing.assert_allclose(fitted.score(Some(test_images, order)), scores[order], rtol=1e-5)
+    np.testing.assert_allclose(fitted.score(Some(held_out, order)), scores[order], rtol=1e-5)
     assert scores.shape == (11,) and scores.dtype == np.float64
-    assert fitted.score(Some(test_images, [])).shape == (0,)
+    assert fitted.score(Some(held_out, [])).shape == (0,)
 
 
-def test_threads_and_a_feature_cache_on_disk_change_nothing(fitted, test_images, tmp_path, monkeypatch):
+def test_threads_and_a_feature_cache_on_disk_change_nothing(fitted, held_out, tmp_path, monkeypatch):
     monkeypatch.setattr("detectors.glass.detector.threads_for", lambda device: 2)
     for _ in range(2):  # the second finds the features there
         detector = create("glass", preset="tiny", **FAST)
         detector.fit(Images(20), context(tmp_path, cache=tmp_path / "cache"))
-        np.testing.assert_array_equal(detector.score(test_images), fitted.score(test_images))
+        np.testing.assert_array_equal(detector.score(held_out), fitted.score(held_out))
 
 
-def test_embeddings_that_do_not_fit_into_memory_are_read_by_the_batch(fitted, test_images, tmp_path, monkeypatch):
+def test_embeddings_that_do_not_fit_into_memory_are_read_by_the_batch(fitted, held_out, tmp_path, monkeypatch):
     monkeypatch.setattr("detectors.glass.training._BYTES_KEPT", 0)
     detector = create("glass", preset="tiny", **FAST)
     detector.fit(Images(20), context(tmp_path, cache=tmp_path / "cache"))
-    np.testing.assert_allclose(detector.score(test_images), fitted.score(test_images), rtol=1e-4)
+    np.testing.assert_allclose(detector.score(held_out), fitted.score(held_out), rtol=1e-4)
 
 
-def test_checkpoints_are_announced_but_for_the_last_and_scoring_inside_changes_nothing(test_images, tmp_path):
+def test_checkpoints_are_announced_but_for_the_last_and_scoring_inside_changes_nothing(held_out, tmp_path):
     def train(on_checkpoint):
         detector = create("glass", preset="tiny", **{**FAST, "meta_epochs": 4, "eval_epochs": 2})
         seen = []
         detector.fit(
             Images(12), context(tmp_path, on_checkpoint=lambda step: (seen.append(step), on_checkpoint(detector)))
         )
-        return seen, detector.score(test_images)
+        return seen, detector.score(held_out)
 
     inside = []
-    seen, scores = train(lambda detector: inside.append(detector.score(test_images)))
+    seen, scores = train(lambda detector: inside.append(detector.score(held_out)))
     _, silent = train(lambda detector: None)
     assert seen == [2]
     np.testing.assert_array_equal(scores, silent)
     assert not np.array_equal(inside[0], scores)
 
 
-def test_no_global_generator_or_flag_is_touched(test_images, tmp_path):
+def test_no_global_generator_or_flag_is_touched(held_out, tmp_path):
     random.seed(1), np.random.seed(1), torch.manual_seed(1)  # noqa: NPY002
     state = lambda: (random.getstate(), np.random.get_state()[1].tolist(), torch.random.get_rng_state().tolist())  # noqa: E731, NPY002
     flags = lambda: (  # noqa: E731
@@ -184,25 +184,25 @@ def test_no_global_generator_or_flag_is_touched(test_images, tmp_path):
     before = state(), flags()
     detector = create("glass", preset="tiny", **{**FAST, "distribution": "judge"})
     detector.fit(Images(8), context(tmp_path))
-    detector.score(test_images), list(detector.maps(test_images))
+    detector.score(held_out), list(detector.maps(held_out))
     assert (state(), flags()) == before
 
 
-def test_the_image_score_is_the_largest_raw_probability_whatever_the_smoothing(fitted, test_images, tmp_path):
+def test_the_image_score_is_the_largest_raw_probability_whatever_the_smoothing(fitted, held_out, tmp_path):
     fitted.save(tmp_path / "a.safetensors")
     unsmoothed = GLASS.load(tmp_path / "a.safetensors")
     unsmoothed.init_args["smoothing"] = 0
-    np.testing.assert_array_equal(unsmoothed.score(test_images), fitted.score(test_images))
-    patches = [logits.sigmoid().max().item() for logits in fitted._patch_logits(test_images)]
-    np.testing.assert_allclose(fitted.score(test_images), patches, rtol=1e-6)
+    np.testing.assert_array_equal(unsmoothed.score(held_out), fitted.score(held_out))
+    patches = [logits.sigmoid().max().item() for logits in fitted._patch_logits(held_out)]
+    np.testing.assert_allclose(fitted.score(held_out), patches, rtol=1e-6)
 
 
-def test_logits_rank_as_probabilities_do(fitted, test_images, tmp_path):
+def test_logits_rank_as_probabilities_do(fitted, held_out, tmp_path):
     fitted.save(tmp_path / "a.safetensors")
     logit = GLASS.load(tmp_path / "a.safetensors")
     logit.init_args["score"] = "logit"
-    np.testing.assert_allclose(1 / (1 + np.exp(-logit.score(test_images))), fitted.score(test_images), rtol=1e-5)
-    assert np.array_equal(np.argsort(logit.score(test_images)), np.argsort(fitted.score(test_images)))
+    np.testing.assert_allclose(1 / (1 + np.exp(-logit.score(held_out))), fitted.score(held_out), rtol=1e-5)
+    assert np.array_equal(np.argsort(logit.score(held_out)), np.argsort(fitted.score(held_out)))
 
 
 @pytest.mark.parametrize("resize", ["squash", "shorter_side"])
@@ -216,11 +216,11 @@ def test_maps_have_the_images_own_size(tmp_path, resize):
         assert 0 <= anomaly_map.min() and anomaly_map.max() <= 1 + 1e-6
 
 
-def test_a_stored_detector_scores_as_before_and_tells_what_it_was_trained_with(fitted, test_images, tmp_path):
+def test_a_stored_detector_scores_as_before_and_tells_what_it_was_trained_with(fitted, held_out, tmp_path):
     path = tmp_path / "model.safetensors"
     fitted.save(path)
     loaded = GLASS.load(path)
-    np.testing.assert_array_equal(loaded.score(test_images), fitted.score(test_images))
+    np.testing.assert_array_equal(loaded.score(held_out), fitted.score(held_out))
     header = read_header(path)
     assert header.init_args == fitted.init_args
     assert header.details["hypothesis"] == "manifold" and header.details["n_foreground_masks"] == 0
@@ -236,23 +236,23 @@ def test_other_backbone_weights_are_refused(fitted, tmp_path, monkeypatch):
         GLASS.load(path)
 
 
-def test_unfitted_it_refuses_to_score(test_images, tmp_path):
+def test_unfitted_it_refuses_to_score(held_out, tmp_path):
     detector = create("glass", preset="tiny")
     for use in (detector.score, lambda i: next(detector.maps(i)), lambda i: detector.save(tmp_path / "m")):
         with pytest.raises(NotFittedError):
-            use(test_images)
+            use(held_out)
 
 
 @pytest.mark.parametrize("distribution", ["hypersphere", "judge"])
-def test_every_hypothesis_trains_and_is_recorded(test_images, tmp_path, distribution):
+def test_every_hypothesis_trains_and_is_recorded(held_out, tmp_path, distribution):
     detector = create("glass", preset="tiny", **{**FAST, "distribution": distribution})
     detector.fit(Images(10), context(tmp_path))
     assert detector.details["hypothesis"] in ("manifold", "hypersphere")
     assert (detector.details["judgement"] is None) == (distribution == "hypersphere")
-    assert np.isfinite(detector.score(test_images)).all()
+    assert np.isfinite(detector.score(held_out)).all()
 
 
-def test_foreground_masks_are_used_only_when_asked_for_and_then_recorded(test_images, tmp_path):
+def test_foreground_masks_are_used_only_when_asked_for_and_then_recorded(held_out, tmp_path):
     mask = np.zeros((40, 56), dtype=bool)
     mask[10:30, 10:40] = True
     scores = {}
@@ -261,10 +261,10 @@ def test_foreground_masks_are_used_only_when_asked_for_and_then_recorded(test_im
         detector.fit(Images(10, foreground=mask), context(tmp_path))
         assert detector.details["n_foreground_masks"] == (10 if fg else 0)
         assert detector.uses_foreground is fg
-        scores[fg] = detector.score(test_images)
+        scores[fg] = detector.score(held_out)
     without = create("glass", preset="tiny", **FAST)
     without.fit(Images(10), context(tmp_path))
-    np.testing.assert_array_equal(without.score(test_images), scores[False])
+    np.testing.assert_array_equal(without.score(held_out), scores[False])
     assert not np.array_equal(scores[True], scores[False])
 
 
@@ -274,14 +274,14 @@ def test_foregrounds_that_are_all_empty_are_an_error(tmp_path):
         detector.fit(Images(5, foreground=np.zeros((40, 56), dtype=bool)), context(tmp_path))
 
 
-def test_a_texture_folder_is_used_and_hashed(test_images, fitted, tmp_path):
+def test_a_texture_folder_is_used_and_hashed(held_out, fitted, tmp_path):
     from PIL import Image
 
-    Image.fromarray(test_images[0]).save(tmp_path / "texture.png")
+    Image.fromarray(held_out[0]).save(tmp_path / "texture.png")
     detector = create("glass", preset="tiny", **{**FAST, "texture_dir": str(tmp_path)})
     assert len(detector.texture_sha256) == 64 and fitted.texture_sha256 is None
     detector.fit(Images(20), context(tmp_path))
-    assert not np.array_equal(detector.score(test_images), fitted.score(test_images))
+    assert not np.array_equal(detector.score(held_out), fitted.score(held_out))
 
 
 def test_progress_and_the_clipped_share_are_reported(tmp_path):
