@@ -50,11 +50,11 @@ def keep_maps(detector: Any, manifest: Manifest, scores: pd.DataFrame, keep: str
     if not (measured["label"] == 1).any():
         measured = measured.iloc[:0]  # no masks: no pixel metrics
     shown = {"none": set(), "worst": set(worst_images(scored)), "all": set(scored["sample_id"])}[keep]
-    wanted = tuple(s for s in scored["sample_id"] if s in shown or s in set(measured["sample_id"]))
+    in_metrics = set(measured["sample_id"])
+    wanted = tuple(s for s in scored["sample_id"] if s in shown or s in in_metrics)
     histogram, measured_ids = PixelHistogram(MAX_ENTRIES), []
     stored: list[tuple[str, NDArray[Any]]] = []
     labels = dict(zip(scored["sample_id"], scored["label"], strict=True))
-    in_metrics = set(measured["sample_id"])
     for sample_id, heat in maps_of(detector, manifest, wanted):
         if sample_id in in_metrics:
             histogram.add(manifest.mask(sample_id) if labels[sample_id] == 1 else None, heat)
