@@ -13,7 +13,8 @@ from .errors import InputError, UndefinedError
 Seed = int | np.random.SeedSequence | np.random.Generator
 
 
-def checked_scores(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def checked_scores(labels: ArrayLike, scores: ArrayLike, what: str = "scores"
+                   ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:  # fmt: skip
     """Return labels as int64 and scores as float64.
 
     Parameters
@@ -22,6 +23,8 @@ def checked_scores(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.int
         Shape (n,); 0 or False nominal, 1 or True anomalous.
     scores
         Shape (n,); finite, higher means more anomalous. float32 and float16 are exact in float64.
+    what
+        Name of the scores in errors.
 
     Raises
     ------
@@ -29,12 +32,12 @@ def checked_scores(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.int
         Code ``LabelsNotBinary``, ``NonFiniteScore``, ``NotNumeric``, ``NotOneDimensional`` or ``LengthMismatch``.
     """
     y = checked_binary(labels, "labels", "Labels come first, scores second: the two arguments may be swapped.")
-    s = _floats(scores, "scores")
-    _refuse_lengths(len(y), len(s), "scores")
+    s = _floats(scores, what)
+    _refuse_lengths(len(y), len(s), what)
     bad = np.flatnonzero(~np.isfinite(s))
     if len(bad):
         where = ", ".join(map(str, bad[:5]))
-        raise InputError(f"scores, position {bad[0]}", float(s[bad[0]]), "finite scores",
+        raise InputError(f"{what}, position {bad[0]}", float(s[bad[0]]), "finite scores",
                          f"{len(bad)} scores are NaN or infinite (positions {where}{', ...' if len(bad) > 5 else ''}). "
                          "Remove these rows or score the images again.", code="NonFiniteScore")  # fmt: skip
     return y, s
