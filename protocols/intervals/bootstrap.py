@@ -74,8 +74,8 @@ def bootstrap_interval(labels: ArrayLike, scores: ArrayLike, *, metric: Metric =
     """
     y, s = checked_scores(labels, scores)
     checked_fraction(level, "level")
-    n_resamples = _checked_resamples(method, n_resamples)
-    name, weighted = _replicator(metric, y, s)
+    n_resamples = checked_resamples(method, n_resamples)
+    name, weighted = replicator(metric, y, s)
     if method == "studentised" and name != "auroc":
         raise InputError("method", method, f"percentile or bca for the metric {name}", "Studentising needs a formula "
                          "for the standard error, which only the AUROC has here.")  # fmt: skip
@@ -206,7 +206,7 @@ def _studentised_limits(clustered: ClusteredAuroc, value: float, pivots: NDArray
     return float(special.expit(centre - upper * se)), float(special.expit(centre - lower * se)), ()
 
 
-def _replicator(metric: Metric, y: NDArray[np.int64], s: NDArray[np.float64]) -> tuple[str, Replicator]:
+def replicator(metric: Metric, y: NDArray[np.int64], s: NDArray[np.float64]) -> tuple[str, Replicator]:
     """Return the metric's name and the function of image weights (B, n) to values (B,)."""
     if callable(metric):
         function = metric
@@ -230,7 +230,8 @@ def _or_nan(function: Callable[..., float], *arguments: NDArray[Any]) -> float:
         return math.nan
 
 
-def _checked_resamples(method: str, n_resamples: int | None) -> int:
+def checked_resamples(method: str, n_resamples: int | None) -> int:
+    """Return the number of replicates of a method of :data:`METHODS`; None is its default."""
     if method not in METHODS:
         raise InputError("method", method, f"one of {sorted(METHODS)}", "Correct the value.")
     if n_resamples is None:
