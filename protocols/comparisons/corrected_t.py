@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special
 
 from protocols.errors import InputError, UndefinedError
 from protocols.inputs import checked_fraction
 from protocols.results import TestResult
+
+from .paired_values import paired_differences
 
 
 def corrected_resampled_ttest(a: ArrayLike, b: ArrayLike | None = None, *, rho: float | None = None,
@@ -52,8 +54,8 @@ def corrected_resampled_ttest(a: ArrayLike, b: ArrayLike | None = None, *, rho: 
     >>> round(r.statistic, 6), round(r.p_value, 6), round(r.low, 6), round(r.high, 6)
     (1.885618, 0.132419, -0.009449, 0.049449)
     """
-    x = _differences(a, b)
-    extra = _extra(rho, test_train_ratio)
+    x = paired_differences(a, b)
+    extra = variance_excess(rho, test_train_ratio)
     checked_fraction(level, "level")
     method = "corrected resampled t" if extra else "paired t, uncorrected"
     j = len(x)
@@ -75,27 +77,8 @@ def corrected_resampled_ttest(a: ArrayLike, b: ArrayLike | None = None, *, rho: 
     return TestResult(mean, mean - half, mean + half, level, t, df, p, method)
 
 
-def _differences(a: ArrayLike, b: ArrayLike | None) -> NDArray[np.float64]:
-    x = np.asarray(a, np.float64)
-    if b is not None:
-        other = np.asarray(b, np.float64)
-        if x.shape != other.shape:
-            raise InputError("b", f"shape {other.shape}", f"shape {x.shape}, as a", "Give one value a repeat in each.",
-                             code="LengthMismatch")  # fmt: skip
-        x = x - other
-    if x.ndim != 1:
-        raise InputError("a", f"shape {x.shape}", "a one-dimensional array", "Give one value a repeat.",
-                         code="NotOneDimensional")  # fmt: skip
-    bad = np.flatnonzero(~np.isfinite(x))
-    if len(bad):
-        raise InputError(f"a, position {bad[0]}", float(x[bad[0]]), "finite values",
-                         f"Leave out the {len(bad)} repeats in which the metric is undefined, in a and in b.",
-                         code="NonFiniteValue")  # fmt: skip
-    return x
-
-
-def _extra(rho: float | None, test_train_ratio: float | None) -> float:
-    """Return rho / (1 - rho)."""
+def variance_excess(rho: float | None, test_train_ratio: float | None) -> float:
+    """Return what the overlap adds to 1 / J: rho / (1 - rho), or n_test / n_train."""
     if (rho is None) == (test_train_ratio is None):
         raise InputError("correction", {"rho": rho, "test_train_ratio": test_train_ratio}, "exactly one of the two",
                          "Give rho or test_train_ratio.")  # fmt: skip
