@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .aggregate import aggregate_by_object
+    from .clustering import icc_from_design_effect, planning_design_effect
     from .comparisons.class_resolved import class_resolved_rho
     from .comparisons.corrected_t import corrected_resampled_ttest
     from .comparisons.multiplicity import adjust_p_values
@@ -41,6 +42,15 @@ if TYPE_CHECKING:
     from .pixel import aupro, pixel_auroc
     from .results import Estimate, ResultRow, TestResult, Threshold
     from .roc import auroc_bounds, fpr_at_tpr, partial_auroc, roc_curve, tpr_at_fpr
+    from .rotation import rotations
+    from .sample_size import (
+        SampleSize,
+        achieved_half_width,
+        sample_size_auroc,
+        sample_size_proportion,
+        zero_failure_size,
+    )
+    from .sample_size_of_difference import achieved_power, sample_size_difference
     from .samples import SampleTable
     from .scores import ScoreTable
     from .splits import grouped_three_way
@@ -89,12 +99,22 @@ _HOME = {
     "partial_auroc": "roc",
     "roc_curve": "roc",
     "tpr_at_fpr": "roc",
+    "rotations": "rotation",
     "SampleTable": "samples",
     "ScoreTable": "scores",
     "grouped_three_way": "splits",
     "ThreeWay": "three_way",
     "RULES": "thresholds",
     "select_threshold": "thresholds",
+    "SampleSize": "sample_size",
+    "achieved_half_width": "sample_size",
+    "sample_size_auroc": "sample_size",
+    "sample_size_proportion": "sample_size",
+    "zero_failure_size": "sample_size",
+    "sample_size_difference": "sample_size_of_difference",
+    "achieved_power": "sample_size_of_difference",
+    "planning_design_effect": "clustering",
+    "icc_from_design_effect": "clustering",
 }
 
 __all__ = [
@@ -109,6 +129,7 @@ __all__ = [
     "Naive",
     "NotFittedError",
     "ResultRow",
+    "SampleSize",
     "SampleTable",
     "ScoreTable",
     "Split",
@@ -118,12 +139,14 @@ __all__ = [
     "Threshold",
     "UndefinedError",
     "WeightsError",
+    "achieved_half_width",
+    "achieved_power",
     "adjust_p_values",
     "aggregate_by_object",
     "at_prevalence",
+    "aupro",
     "auroc",
     "auroc_bounds",
-    "aupro",
     "average_precision",
     "bootstrap_interval",
     "class_resolved_rho",
@@ -138,13 +161,19 @@ __all__ = [
     "fpr_at_tpr",
     "grouped_three_way",
     "hanley_mcneil_interval",
+    "icc_from_design_effect",
     "partial_auroc",
     "pixel_auroc",
+    "planning_design_effect",
     "protocol_bootstrap",
     "roc_curve",
+    "sample_size_auroc",
+    "sample_size_difference",
+    "sample_size_proportion",
     "select_threshold",
     "tpr_at_fpr",
     "wilson_interval",
+    "zero_failure_size",
 ]
 
 
