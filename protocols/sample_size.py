@@ -128,7 +128,7 @@ def sample_size_proportion(value: float, half_width: float, *, level: float = 0.
     """
     p, target = checked_fraction(value, "value"), checked_fraction(half_width, "half_width")
     clustering, z = Clustering(views, icc, views_cv), two_sided(level)
-    n = whole_above(z * z * p * (1 - p) / target**2)
+    n = _reachable(z * z * p * (1 - p) / target**2, "half_width", half_width)
     return _of_rate(metric, p, clustering.objects(n), clustering, level)
 
 
@@ -167,7 +167,7 @@ def zero_failure_size(rate: float, *, level: float = 0.95, metric: str = "escape
     (299, 59)
     """
     e, alpha = checked_fraction(rate, "rate"), 1 - checked_fraction(level, "level")
-    n = whole_above(math.log(alpha) / math.log1p(-e))
+    n = _reachable(math.log(alpha) / math.log1p(-e), "rate", rate)
     notes = (
         f"no fault in {n} objects: the rate is at most {1 - alpha ** (1 / n):.6g} (one-sided)",
         "an object is right only if it is judged right from all its views together",
@@ -365,13 +365,18 @@ def smallest(enough: Callable[[int], bool], what: str, found: object) -> int:
     high = 1
     while not enough(high):
         high *= 2
-        if high > LARGEST:
-            raise InputError(what, found, f"what {LARGEST:,} objects can reach", "Ask for less.", code="OutOfRange")
+        _reachable(high, what, found)
     low = high // 2  # not enough, or 0
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return high
+
+
+def _reachable(n: float, what: str, found: object) -> int:
+    if n > LARGEST:
+        raise InputError(what, found, f"what {LARGEST:,} objects can reach", "Ask for less.", code="OutOfRange")
+    return whole_above(n)
 
 
 def _both_win(a: float) -> float:
