@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from .comparisons.class_resolved import class_resolved_rho
     from .comparisons.corrected_t import corrected_resampled_ttest
     from .comparisons.multiplicity import adjust_p_values
+    from .comparisons.repeated_kfold import repeated_kfold_ttest
+    from .comparisons.replication import Replicability, p_value_replicability, replicability
+    from .comparisons.run_by_fold import run_by_fold_test
+    from .comparisons.signs import sign_test_over_datasets
     from .decisions import at_prevalence, confusion, decision_metrics
     from .errors import (
         DetectorError,
@@ -59,9 +63,17 @@ if TYPE_CHECKING:
 
 _HOME = {
     "aggregate_by_object": "aggregate",
+    "icc_from_design_effect": "clustering",
+    "planning_design_effect": "clustering",
     "class_resolved_rho": "comparisons.class_resolved",
     "corrected_resampled_ttest": "comparisons.corrected_t",
     "adjust_p_values": "comparisons.multiplicity",
+    "repeated_kfold_ttest": "comparisons.repeated_kfold",
+    "Replicability": "comparisons.replication",
+    "p_value_replicability": "comparisons.replication",
+    "replicability": "comparisons.replication",
+    "run_by_fold_test": "comparisons.run_by_fold",
+    "sign_test_over_datasets": "comparisons.signs",
     "at_prevalence": "decisions",
     "confusion": "decisions",
     "decision_metrics": "decisions",
@@ -100,21 +112,19 @@ _HOME = {
     "roc_curve": "roc",
     "tpr_at_fpr": "roc",
     "rotations": "rotation",
+    "SampleSize": "sample_size",
+    "achieved_half_width": "sample_size",
+    "sample_size_auroc": "sample_size",
+    "sample_size_proportion": "sample_size",
+    "zero_failure_size": "sample_size",
+    "achieved_power": "sample_size_of_difference",
+    "sample_size_difference": "sample_size_of_difference",
     "SampleTable": "samples",
     "ScoreTable": "scores",
     "grouped_three_way": "splits",
     "ThreeWay": "three_way",
     "RULES": "thresholds",
     "select_threshold": "thresholds",
-    "SampleSize": "sample_size",
-    "achieved_half_width": "sample_size",
-    "sample_size_auroc": "sample_size",
-    "sample_size_proportion": "sample_size",
-    "zero_failure_size": "sample_size",
-    "sample_size_difference": "sample_size_of_difference",
-    "achieved_power": "sample_size_of_difference",
-    "planning_design_effect": "clustering",
-    "icc_from_design_effect": "clustering",
 }
 
 __all__ = [
@@ -128,6 +138,7 @@ __all__ = [
     "MissingExtraError",
     "Naive",
     "NotFittedError",
+    "Replicability",
     "ResultRow",
     "SampleSize",
     "SampleTable",
@@ -162,15 +173,20 @@ __all__ = [
     "grouped_three_way",
     "hanley_mcneil_interval",
     "icc_from_design_effect",
+    "p_value_replicability",
     "partial_auroc",
     "pixel_auroc",
     "planning_design_effect",
     "protocol_bootstrap",
+    "repeated_kfold_ttest",
+    "replicability",
     "roc_curve",
+    "run_by_fold_test",
     "sample_size_auroc",
     "sample_size_difference",
     "sample_size_proportion",
     "select_threshold",
+    "sign_test_over_datasets",
     "tpr_at_fpr",
     "wilson_interval",
     "zero_failure_size",
