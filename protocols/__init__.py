@@ -181,6 +181,7 @@ __all__ = [
     "repeated_kfold_ttest",
     "replicability",
     "roc_curve",
+    "rotations",
     "run_by_fold_test",
     "sample_size_auroc",
     "sample_size_difference",

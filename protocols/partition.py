@@ -33,6 +33,8 @@ class Split:
         ``approximate`` where the anomalous images could not be halved well; warnings.
     test
         Sample ids of the naive protocol's test set; empty in a three-way split.
+    run, fold
+        Under the design ``rotate``, which fold of which run it is; None otherwise.
     """
 
     repeat: int
@@ -44,6 +46,8 @@ class Split:
     status: Status = "ok"
     notes: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
+    run: int | None = None
+    fold: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("train", "threshold", "inference", "unused", "test"):
@@ -53,7 +57,14 @@ class Split:
 
     @classmethod
     def from_partitions(
-        cls, repeat: int, partition_of: Mapping[str, str], *, status: Status = "ok", notes: tuple[str, ...] = ()
+        cls,
+        repeat: int,
+        partition_of: Mapping[str, str],
+        *,
+        status: Status = "ok",
+        notes: tuple[str, ...] = (),
+        run: int | None = None,
+        fold: int | None = None,
     ) -> Self:
         """Return the split in which sample ``id`` is in partition ``partition_of[id]``."""
         sides: dict[str, list[str]] = {"train": [], "threshold": [], "inference": [], "unused": [], "test": []}
@@ -64,7 +75,16 @@ class Split:
                 )
             sides[partition].append(sample_id)
         train, threshold, inference, unused, test = (tuple(ids) for ids in sides.values())
-        return cls(repeat, train, threshold, inference, unused, status=status, notes=notes, test=test)
+        return cls(
+            repeat, train, threshold, inference, unused, status=status, notes=notes, test=test, run=run, fold=fold
+        )
+
+    def mirrored(self) -> Self:
+        """Return the split with threshold and inference exchanged: the same training, judged the other way round."""
+        return type(self)(
+            self.repeat, self.train, self.inference, self.threshold, self.unused, status=self.status,
+            notes=(*self.notes, "swapped"), run=self.run, fold=self.fold,
+        )  # fmt: skip
 
     def partitions(self) -> dict[str, tuple[str, ...]]:
         """Return the sample ids of each partition: train, test, unused, or train, threshold, inference, unused."""

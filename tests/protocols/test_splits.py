@@ -294,7 +294,6 @@ def test_contaminated_training_may_be_allowed_with_a_note():
         {"min_train_share": 1},
         {"ndo": "drop"},
         {"object_policy": "guess"},
-        {"swap": True},
     ],
     ids=lambda option: str(option),
 )
@@ -360,6 +359,22 @@ def test_check_refuses_what_the_splitter_would_not_make(change, code):
     with pytest.raises((LeakageError, SplitError, InputError)) as error:
         Split(0, **sides).check(samples)
     assert error.value.code == code
+
+
+@settings(max_examples=30, deadline=None)
+@given(structures(), OPTIONS)
+def test_swapped_splits_follow_the_one_they_mirror(rows, options):
+    try:
+        plain = grouped_three_way(table(rows), repeats=2, **options)
+    except SplitError:
+        return
+    both = grouped_three_way(table(rows), repeats=2, swap=True, **options)
+    assert both[::2] == plain
+    for split, mirror in zip(plain, both[1::2], strict=True):
+        assert (mirror.train, mirror.unused, mirror.repeat) == (split.train, split.unused, split.repeat)
+        assert (mirror.threshold, mirror.inference) == (split.inference, split.threshold)
+        assert (mirror.notes, mirror.status) == ((*split.notes, "swapped"), split.status)
+        assert mirror.fingerprint != split.fingerprint
 
 
 def test_a_split_survives_being_written_as_partitions():
