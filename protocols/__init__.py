@@ -17,11 +17,18 @@ if TYPE_CHECKING:
     from .clustering import icc_from_design_effect, planning_design_effect
     from .comparisons.class_resolved import class_resolved_rho
     from .comparisons.corrected_t import corrected_resampled_ttest
+    from .comparisons.equivalence import equivalence_test, non_inferiority_test
+    from .comparisons.mcnemar import discordant_objects, mcnemar_exact
     from .comparisons.multiplicity import adjust_p_values
+    from .comparisons.paired_bootstrap import bootstrap_test
+    from .comparisons.paired_delong import delong_test
+    from .comparisons.permutation import permutation_test
     from .comparisons.repeated_kfold import repeated_kfold_ttest
     from .comparisons.replication import Replicability, p_value_replicability, replicability
     from .comparisons.run_by_fold import run_by_fold_test
+    from .comparisons.sign_flip import sign_flip_test
     from .comparisons.signs import sign_test_over_datasets
+    from .comparisons.two_sample import object_ks_test, paired_object_ks_test
     from .decisions import at_prevalence, confusion, decision_metrics
     from .errors import (
         DetectorError,
@@ -74,6 +81,16 @@ _HOME = {
     "replicability": "comparisons.replication",
     "run_by_fold_test": "comparisons.run_by_fold",
     "sign_test_over_datasets": "comparisons.signs",
+    "equivalence_test": "comparisons.equivalence",
+    "non_inferiority_test": "comparisons.equivalence",
+    "discordant_objects": "comparisons.mcnemar",
+    "mcnemar_exact": "comparisons.mcnemar",
+    "bootstrap_test": "comparisons.paired_bootstrap",
+    "delong_test": "comparisons.paired_delong",
+    "permutation_test": "comparisons.permutation",
+    "sign_flip_test": "comparisons.sign_flip",
+    "object_ks_test": "comparisons.two_sample",
+    "paired_object_ks_test": "comparisons.two_sample",
     "at_prevalence": "decisions",
     "confusion": "decisions",
     "decision_metrics": "decisions",
@@ -160,6 +177,7 @@ __all__ = [
     "auroc_bounds",
     "average_precision",
     "bootstrap_interval",
+    "bootstrap_test",
     "class_resolved_rho",
     "clopper_pearson_interval",
     "clustered_delong_interval",
@@ -168,13 +186,21 @@ __all__ = [
     "corrected_resampled_ttest",
     "decision_metrics",
     "delong_interval",
+    "delong_test",
     "design_effect",
+    "discordant_objects",
+    "equivalence_test",
     "fpr_at_tpr",
     "grouped_three_way",
     "hanley_mcneil_interval",
     "icc_from_design_effect",
+    "mcnemar_exact",
+    "non_inferiority_test",
+    "object_ks_test",
     "p_value_replicability",
+    "paired_object_ks_test",
     "partial_auroc",
+    "permutation_test",
     "pixel_auroc",
     "planning_design_effect",
     "protocol_bootstrap",
@@ -187,6 +213,7 @@ __all__ = [
     "sample_size_difference",
     "sample_size_proportion",
     "select_threshold",
+    "sign_flip_test",
     "sign_test_over_datasets",
     "tpr_at_fpr",
     "wilson_interval",
