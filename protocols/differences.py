@@ -5,6 +5,7 @@ Both sides are judged on the same draws of true objects: one multiplicity vector
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -167,6 +168,8 @@ def _independent(
 ) -> Estimate:
     """Return the difference of two means whose trainings are independent and whose objects are shared."""
     mean_a, mean_b = float(a.values.mean()), float(b.values.mean())
+    if math.isnan(mean_a - mean_b):
+        return Estimate.undefined(f"{metric} is undefined in a repeat", level=level)
     return stretched_interval(
         a.mean() - b.mean(),
         [a.values, b.values],

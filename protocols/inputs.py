@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import InputError, UndefinedError
 
 Seed = int | np.random.SeedSequence | np.random.Generator
+_INF = ("error", "rank")
 
 
-def checked_scores(labels: ArrayLike, scores: ArrayLike, what: str = "scores"
+def checked_scores(labels: ArrayLike, scores: ArrayLike, *, inf_policy: str = "error"
                    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:  # fmt: skip
     """Return labels as int64 and scores as float64.
 
@@ -23,24 +25,87 @@ def checked_scores(labels: ArrayLike, scores: ArrayLike, what: str = "scores"
         Shape (n,); 0 or False nominal, 1 or True anomalous.
     scores
         Shape (n,); finite, higher means more anomalous. float32 and float16 are exact in float64.
-    what
-        Name of the scores in errors.
+    inf_policy
+        ``error``, or ``rank``: infinite scores are the lowest and the highest.
 
     Raises
     ------
     InputError
         Code ``LabelsNotBinary``, ``NonFiniteScore``, ``NotNumeric``, ``NotOneDimensional`` or ``LengthMismatch``.
     """
+    rows = admitted_rows(labels, scores, inf_policy=inf_policy)
+    return rows.labels, rows.scores
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows that the policies admit.
+
+    Parameters
+    ----------
+    labels, scores
+        Shape (n_kept,).
+    kept
+        Positions of the rows kept, shape (n_kept,).
+    notes
+        What was dropped, by class; empty if nothing was.
+    n_given
+        Number of rows before.
+    """
+
+    labels: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    kept: NDArray[np.int64]
+    notes: tuple[str, ...] = ()
+    n_given: int = 0
+
+    def of(self, values: Iterable[Any], what: str) -> list[Any]:
+        """Return the entries of these rows of a list with one entry a row given, for example of object ids."""
+        every = list(values)
+        _refuse_lengths(self.n_given, len(every), what)
+        return [every[i] for i in self.kept]
+
+
+def admitted_rows(labels: ArrayLike, scores: ArrayLike, *, nan_policy: str = "error", inf_policy: str = "error"
+                  ) -> Rows:  # fmt: skip
+    """Return labels and scores without the rows that a policy drops.
+
+    Parameters
+    ----------
+    labels, scores
+        Shape (n,).
+    nan_policy
+        ``error``, or ``drop``: rows whose score is NaN are left out, and counted by class. Never imputed.
+    inf_policy
+        ``error``, or ``rank``: infinite scores are the lowest and the highest; fit for what only needs the order.
+
+    Raises
+    ------
+    InputError
+        As :func:`checked_scores`.
+    """
+    for name, policy, known in (("nan_policy", nan_policy, ("error", "drop")), ("inf_policy", inf_policy, _INF)):
+        if policy not in known:
+            raise InputError(name, policy, " or ".join(known), "Correct the value.")
     y = checked_binary(labels, "labels", "Labels come first, scores second: the two arguments may be swapped.")
-    s = _floats(scores, what)
-    _refuse_lengths(len(y), len(s), what)
-    bad = np.flatnonzero(~np.isfinite(s))
+    s = _floats(scores, "scores")
+    _refuse_lengths(len(y), len(s), "scores")
+    absent = np.isnan(s)
+    refused = absent & (nan_policy == "error")
+    if inf_policy == "error":
+        refused |= np.isinf(s)
+    bad = np.flatnonzero(refused)
     if len(bad):
         where = ", ".join(map(str, bad[:5]))
-        raise InputError(f"{what}, position {bad[0]}", float(s[bad[0]]), "finite scores",
+        raise InputError(f"scores, position {bad[0]}", float(s[bad[0]]), "finite scores",
                          f"{len(bad)} scores are NaN or infinite (positions {where}{', ...' if len(bad) > 5 else ''}). "
                          "Remove these rows or score the images again.", code="NonFiniteScore")  # fmt: skip
-    return y, s
+    kept = np.flatnonzero(~absent)
+    if len(kept) == len(y):
+        return Rows(y, s, kept, (), len(y))
+    gone = y[absent]
+    note = f"{len(gone)} rows with a NaN score dropped: {int((gone == 0).sum())} nominal, {int(gone.sum())} anomalous"
+    return Rows(y[kept], s[kept], kept, (note,), len(y))
 
 
 def checked_binary(values: ArrayLike, what: str, hint: str = "") -> NDArray[np.int64]:

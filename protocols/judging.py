@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .candidates import Candidates, candidates, cut_values
+from .candidates import Candidates, candidates
 from .decisions import rates_from_counts
+from .errors import UndefinedError
 from .metrics import BLOCK, METRICS, weighted_auroc, weighted_average_precision
-from .thresholds import resolve_rule, rule_name, select, select_threshold, selected_cuts
+from .thresholds import CONVENTIONS_OF_ALL, chosen_cuts, prepared_rule, rule_name, select_threshold, selected_cuts
 from .units import Units
 
 FREE = ("auroc", "average_precision")
@@ -109,7 +110,11 @@ def criteria(thresholds: Sequence[tuple[str, Mapping[str, object]]], prevalence:
     """Return the criteria of a protocol, each tried once so that a wrong name or parameter is found at once."""
     found = tuple(Criterion(rule, dict(parameters), prevalence) for rule, parameters in thresholds)
     for criterion in found:
-        select_threshold([0, 1], [0.0, 1.0], criterion.rule, **criterion.parameters)
+        try:
+            select_threshold([0, 1], [0.0, 1.0], criterion.rule, **criterion.parameters)  # type: ignore[arg-type]
+        except UndefinedError as error:
+            if error.code != "GuaranteeInfeasible":  # two points carry no guarantee; the partitions may
+                raise
     return found
 
 
@@ -142,20 +147,21 @@ class Weighted:
         return self._anomalous[:, -1] - fn, self._nominal[:, -1] - tn, fn, tn
 
     def select(self, criterion: Criterion) -> NDArray[np.float64]:
-        """Return the threshold that the criterion chooses in each replicate, shape (B,)."""
+        """Return the threshold that the criterion chooses in each replicate, shape (B,); NaN where it has none."""
         y, s, parameters = self.units.labels, self.units.scores, criterion.parameters
-        if self.weights.size > BLOCK or not parameters.keys().isdisjoint(("convention", "prefer")):
-            return np.asarray(selected_cuts(y, s, self.weights, criterion.rule, **parameters), np.float64)
+        rule, own, _, _ = prepared_rule(criterion.rule, parameters)
+        by_object = rule.by_object and self.units.clustered
+        if self.weights.size > BLOCK or by_object or not parameters.keys().isdisjoint(CONVENTIONS_OF_ALL):
+            objects = self.units.objects if by_object else None
+            return selected_cuts(y, s, self.weights, criterion.rule, objects=objects, **parameters)
         if self._candidates is None:  # the counts serve all rules
             self._candidates = candidates(y, s, self.weights)
-        rule = resolve_rule(criterion.rule)
-        at = select(self._candidates, rule.function(self._candidates, **parameters))
-        return cut_values(self._candidates, at, above=rule.above)
+        return chosen_cuts(self._candidates, rule, own)
 
     def decisions(self, cuts: NDArray[np.float64], criterion: Criterion) -> Values:
-        """Return the metrics at one cut a replicate, each of shape (B,); NaN where undefined."""
+        """Return the metrics at one cut a replicate, each of shape (B,); NaN where undefined, or the cut is NaN."""
         rates = rates_from_counts(*self.counts(cuts), **criterion.factory)
-        return {name: np.asarray(rates[name], np.float64) for name in criterion.metrics}
+        return {name: np.where(np.isnan(cuts), np.nan, rates[name]) for name in criterion.metrics}
 
     def free(self) -> Values:
         """Return the metrics that need no threshold, each of shape (B,)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -33,6 +34,8 @@ from .units import count_distinct
 
 Rules = Sequence[tuple[str, Mapping[str, object]]]
 
+# Where each decision is judged, with what its metric's name then begins with.
+PARTITIONS_OF_A_DECISION = (("threshold", ""), ("threshold-inference", "optimism_"), ("inference", ""))
 _KEPT_NOTES = ("departs_from_paper", "unbalanced")  # of the split's notes, those that bear on every value
 
 
@@ -168,6 +171,13 @@ class ThreeWay:
         yield row("inference", "average_precision", ap)
         for criterion in self.criteria:
             chosen = self._threshold(repeat, criterion)
+            if chosen.status == "undefined":  # no threshold, no decision to judge
+                for metric in criterion.metrics:
+                    for partition, name in PARTITIONS_OF_A_DECISION:
+                        judged_on = repeat.threshold if partition == "threshold" else repeat.inference
+                        nowhere = undefined(chosen.notes[0], judged_on, level=self.level)
+                        yield row(partition, f"{name}{metric}", nowhere, criterion.name)
+                continue
             cut = float(found["threshold", "threshold", criterion.name][0])
             fixed = self._at(cut, criterion, drawn[1])
             for metric in criterion.metrics:
@@ -189,6 +199,8 @@ class ThreeWay:
         resampling = resample_objects(parts["threshold-inference"], n_resamples=self.n_resamples, seed=seed, key=KEY)
         counts = {name: count_distinct(units) for name, units in parts.items()}
         by_name = {criterion.name: criterion for criterion in self.criteria}
+        chosen = [(c.name, self._threshold(r, c)) for c in self.criteria for r in repeats]
+        nowhere = {name: t.notes[0] for name, t in chosen if t.status == "undefined"}
         for (partition, metric, rule), result in judge_all(repeats, resampling, self.criteria).items():
             if metric == "threshold":
                 if len(repeats) > 1:
@@ -205,7 +217,7 @@ class ThreeWay:
                     level=self.level,
                     n=counts[partition],
                     notes=_spread_of_values(result),
-                    reason=reason_undefined(metric.removeprefix("optimism_")),
+                    reason=nowhere.get(rule) or reason_undefined(metric.removeprefix("optimism_")),
                 )
             yield ResultRow(
                 self.name,
@@ -241,8 +253,13 @@ class ThreeWay:
         return with_counts(estimate, judged_on)
 
     def _threshold(self, repeat: Judged, criterion: Criterion) -> Threshold:
-        tuning = repeat.threshold
-        return select_threshold(tuning.labels, tuning.scores, criterion.rule, **criterion.parameters)
+        tuning, parameters = repeat.threshold, criterion.parameters
+        try:
+            return select_threshold(
+                tuning.labels, tuning.scores, criterion.rule, objects=tuning.objects, **parameters  # type: ignore[arg-type]
+            )  # fmt: skip
+        except UndefinedError as error:  # a guarantee needs more units than the partition has
+            return Threshold(math.nan, criterion.rule, parameters, "undefined", (str(error),))
 
     def _at(self, cut: float, criterion: Criterion, test: Weighted) -> dict[str, NDArray[np.float64]]:
         return test.decisions(np.full(test.weights.shape[0], cut), criterion)
@@ -286,7 +303,9 @@ def _spread_of_thresholds(
     iqr = float(np.mean([np.subtract(*np.quantile(scores, [0.75, 0.25])) for scores in nominal]))
     counts = count_distinct(r.threshold for r in repeats)
     if not np.isfinite(result.values).all():
-        reason = "an infinite threshold (nothing called anomalous) has no spread"
+        infinite = np.isinf(result.values).any()
+        reason = "an infinite threshold (nothing called anomalous)" if infinite else "a repeat without a threshold"
+        reason = f"{reason} has no spread"
         return Estimate.undefined(reason, level=level, method=method, n_nominal=counts[0], n_anomalous=counts[1])
     sd = float(np.std(result.values, ddof=1))
     finite = np.where(np.isfinite(result.replicates).all(axis=0), result.replicates, np.nan)

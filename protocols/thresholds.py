@@ -2,14 +2,15 @@
 
 A rule sees :class:`Candidates`, counts at every cut for one or for many weightings, and returns a utility to
 maximise: whole numbers where possible, so that equal cuts compare equal. Ties are broken in one place
-(:func:`select`), never by which came first.
+(:func:`~protocols.candidates.select`), never by which came first. What a guarantee needs is in
+:mod:`protocols.order_statistics`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 from typing import Any
@@ -17,17 +18,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .candidates import Candidates, candidates, cut_values
+from .candidates import NEVER, Candidates, candidates, select
+from .decisions import Confusion
 from .errors import InputError
-from .inputs import checked_fraction, checked_positive, checked_scores, checked_weights, object_index, one_class
+from .guarantees import conformal, conformal_remarks, escape_remarks, escape_umbrella, np_remarks, np_umbrella
+from .inputs import (
+    admitted_rows,
+    checked_fraction,
+    checked_positive,
+    checked_scores,
+    checked_weights,
+    object_index,
+    one_class,
+)
 from .metrics import blocks
 from .results import Status, Threshold
+from .threshold_rule import Rule, Utilities, attainable, chosen_cuts, placed, possible
 
-__all__ = ["RULES", "Candidates", "Rule", "candidates", "resolve_rule", "rule_name", "select", "select_threshold",
-           "selected_cuts"]  # fmt: skip
+__all__ = ["NEVER", "RULES", "Candidates", "Rule", "candidates", "chosen_cuts", "prepared_rule", "resolve_rule",
+           "rule_name", "select", "select_threshold", "selected_cuts"]  # fmt: skip
 
-Utilities = NDArray[Any]
-_NEVER = np.iinfo(np.int64).min
+CONVENTIONS_OF_ALL = ("convention", "prefer")
+USELESS = "no useful threshold under this criterion"
 
 
 def youden(c: Candidates) -> Utilities:
@@ -57,7 +69,11 @@ def fbeta(c: Candidates, *, beta: float = 1.0, prevalence: float | None = None) 
 
 
 def cost(c: Candidates, *, missed: float, false_alarm: float, prevalence: float | None = None) -> Utilities:
-    """Smallest expected cost a part, c_FN pi FNR + c_FP (1 - pi) FPR; pi is the partition's own if not given."""
+    """Smallest expected cost a part, c_FN pi FNR + c_FP (1 - pi) FPR; pi is the partition's own if not given.
+
+    Right decisions that cost something too are covered: take their cost off that of the wrong decision on the same
+    part (c_FN - c_TP for c_FN, c_FP - c_TN for c_FP), which moves all cuts by the same constant.
+    """
     c_fn, c_fp = checked_positive(missed, "missed"), checked_positive(false_alarm, "false_alarm")
     if prevalence is None:
         pi: Any = c.n_anomalous / (c.n_anomalous + c.n_nominal)
@@ -69,7 +85,7 @@ def cost(c: Candidates, *, missed: float, false_alarm: float, prevalence: float 
 def max_fpr(c: Candidates, *, value: float) -> Utilities:
     """Largest TPR with FPR <= value (plug-in: no guarantee on new data)."""
     limit = np.floor(checked_fraction(value, "value", closed=True) * c.n_nominal + 1e-9)
-    return np.where(c.fp <= limit, c.tp, _NEVER)
+    return np.where(c.fp <= limit, c.tp, NEVER)
 
 
 def min_tpr(c: Candidates, *, value: float) -> Utilities:
@@ -80,99 +96,64 @@ def min_tpr(c: Candidates, *, value: float) -> Utilities:
 def target_escape(c: Candidates, *, value: float) -> Utilities:
     """Smallest overkill with an escape rate of at most value."""
     limit = np.floor(checked_fraction(value, "value", closed=True) * c.n_anomalous + 1e-9)
-    return np.where(c.fn <= limit, -c.fp, _NEVER)
+    return np.where(c.fn <= limit, -c.fp, NEVER)
 
 
 def nominal_quantile(c: Candidates, *, value: float) -> Utilities:
     """Just above the ceil((1 - value) N)-th smallest nominal score; needs no anomalous image."""
     rank = np.ceil((1 - checked_fraction(value, "value", closed=True)) * c.n_nominal - 1e-9)
-    return np.where(c.tn >= rank, c.fp, _NEVER)
+    return np.where(c.tn >= rank, c.fp, NEVER)
 
 
-@dataclass(frozen=True)
-class Rule:
-    """A threshold rule and what to know about it.
+def _tpr(u: float, k: Confusion) -> float:
+    return k.tp / (k.tp + k.fn) if k.tp + k.fn else math.nan
 
-    Parameters
-    ----------
-    function
-        Candidates (and parameters) to utilities, shape (..., m + 1); impossible = the smallest int64 or -inf.
-    required, optional
-        Names of its parameters.
-    criterion
-        (best utility, P, N) to the value of the criterion as people state it.
-    useless_end
-        Which end of the curve makes it useless: ``both`` ends, ``none`` (nothing caught) or ``all`` (all rejected).
-    needs_anomalous
-        Whether it needs anomalous images.
-    above
-        The threshold is just above the score below the cut, not between two scores.
-    """
 
-    function: Callable[..., Utilities]
-    required: tuple[str, ...] = ()
-    optional: tuple[str, ...] = ()
-    criterion: Callable[[float, int, int], float] = lambda u, p, n: u
-    useless_end: str = "both"
-    needs_anomalous: bool = True
-    above: bool = False
+def _fpr(u: float, k: Confusion) -> float:
+    return k.fp / (k.fp + k.tn) if k.fp + k.tn else math.nan
 
+
+def _youden_j(u: float, k: Confusion) -> float:
+    return u / ((k.tp + k.fn) * (k.fp + k.tn))
+
+
+_UMBRELLA = Rule(np_umbrella, ("value",), ("delta",), _fpr, "none", ("nominal",), "above", guarantees="nominal",
+                 remarks=np_remarks)  # fmt: skip
+_ESCAPE = Rule(escape_umbrella, ("value",), ("delta",), _fpr, "all", ("anomalous",), "score", guarantees="anomalous",
+               remarks=escape_remarks)  # fmt: skip
 
 # fmt: off
 RULES: dict[str, Rule] = {
-    "youden": Rule(youden, criterion=lambda u, p, n: u / (p * n)),
-    "balanced_accuracy": Rule(youden, criterion=lambda u, p, n: (u / (p * n) + 1) / 2),
-    "topleft": Rule(topleft, criterion=lambda u, p, n: math.sqrt(-u)),
-    "product": Rule(product, criterion=lambda u, p, n: u / (p * n)),
-    "gmean": Rule(product, criterion=lambda u, p, n: math.sqrt(u / (p * n))),
+    "youden": Rule(youden, criterion=_youden_j),
+    "balanced_accuracy": Rule(youden, criterion=lambda u, k: (_youden_j(u, k) + 1) / 2),
+    "topleft": Rule(topleft, criterion=lambda u, k: math.sqrt(-u)),
+    "product": Rule(product, criterion=_youden_j),
+    "gmean": Rule(product, criterion=lambda u, k: math.sqrt(_youden_j(u, k))),
     "fbeta": Rule(fbeta, optional=("beta", "prevalence")),
     "f1": Rule(fbeta, optional=("prevalence",)),
-    "cost": Rule(cost, required=("missed", "false_alarm"), optional=("prevalence",), criterion=lambda u, p, n: -u),
-    "max_fpr": Rule(max_fpr, required=("value",), criterion=lambda u, p, n: u / p, useless_end="none"),
-    "target_overkill": Rule(max_fpr, required=("value",), criterion=lambda u, p, n: u / p, useless_end="none"),
-    "min_tpr": Rule(min_tpr, required=("value",), criterion=lambda u, p, n: -u / n, useless_end="all"),
-    "target_escape": Rule(target_escape, required=("value",), criterion=lambda u, p, n: -u / n, useless_end="all"),
-    "nominal_quantile": Rule(nominal_quantile, required=("value",), criterion=lambda u, p, n: u / n,
-                             useless_end="none", needs_anomalous=False, above=True),
+    "cost": Rule(cost, required=("missed", "false_alarm"), optional=("prevalence",), criterion=lambda u, k: -u),
+    "max_fpr": Rule(max_fpr, required=("value",), criterion=_tpr, useless_end="none"),
+    "target_overkill": Rule(max_fpr, required=("value",), optional=("guarantee",), criterion=_tpr, useless_end="none",
+                            guaranteed=replace(_UMBRELLA, criterion=_tpr)),
+    "min_tpr": Rule(min_tpr, required=("value",), criterion=_fpr, useless_end="all"),
+    "target_escape": Rule(target_escape, required=("value",), optional=("guarantee",), criterion=_fpr,
+                          useless_end="all", guaranteed=_ESCAPE),
+    "nominal_quantile": Rule(nominal_quantile, required=("value",), criterion=_fpr, useless_end="none",
+                             needs=("nominal",), place="above"),
+    "np_umbrella": _UMBRELLA,
+    "conformal": Rule(conformal, required=("value",), criterion=_fpr, useless_end="none", needs=("nominal",),
+                      place="above", otherwise=math.inf, by_object=True, remarks=conformal_remarks),
 }
 # fmt: on
 
 
-def select(c: Candidates, utilities: Utilities, prefer: str = "sensitivity") -> NDArray[np.int64]:
-    """Return the position of the best cut; ties by higher TPR, then lower FPR (or the other way round).
-
-    Parameters
-    ----------
-    c
-        The candidates.
-    utilities
-        Shape (..., m + 1); whole numbers compare exactly, others within 1e-12 (of the best, if that is above 1).
-    prefer
-        ``sensitivity`` or ``specificity``: what decides between equal cuts first.
-
-    Returns
-    -------
-    ndarray
-        Shape (...).
-    """
-    best = utilities.max(axis=-1, keepdims=True)
-    if utilities.dtype.kind == "f":
-        # Of the best, not of the worst: one costly cut must not make the good ones equal.
-        equal = utilities >= best - 1e-12 * np.where(np.isfinite(best), np.maximum(np.abs(best), 1.0), 0.0)
-    else:
-        equal = utilities == best
-    if prefer == "sensitivity":
-        key = c.tp * (c.n_nominal + 1) + c.tn
-    elif prefer == "specificity":
-        key = c.tn * (c.n_anomalous + 1) + c.tp
-    else:
-        raise InputError("prefer", prefer, "sensitivity or specificity", "Correct the value.")
-    return np.asarray(np.where(equal, key, -1).argmax(axis=-1), np.int64)
-
-
 def select_threshold(labels: ArrayLike, scores: ArrayLike, rule: str = "youden", *, objects: Any = None,
-                     **parameters: Any) -> Threshold:  # fmt: skip
+                     nan_policy: str = "error", inf_policy: str = "error", **parameters: Any
+                     ) -> Threshold:  # fmt: skip
     """Choose a threshold: anomalous if and only if ``score >= threshold``.
+
+    Candidates are the lowest score, the midpoints of neighbouring scores and inf. Equal criteria are decided by the
+    higher TPR, then the lower FPR, never by order.
 
     Parameters
     ----------
@@ -181,16 +162,39 @@ def select_threshold(labels: ArrayLike, scores: ArrayLike, rule: str = "youden",
     rule
         A name of ``RULES``.
     objects
-        Object ids, shape (n,); the rules that exist now weigh every image equally and only check them.
+        Object ids, shape (n,). ``conformal`` then gives every object the same weight; a guarantee that counts images
+        as independent is noted as void where an object has several of the class concerned. Other rules weigh every
+        image equally.
+    nan_policy
+        ``error``, or ``drop``: leave out rows whose score is NaN; the notes count them by class.
+    inf_policy
+        ``error``, or ``rank``: infinite scores are the lowest and the highest. A score of inf is anomalous at every
+        threshold.
     **parameters
         The rule's parameters, and for all ``convention`` (``midpoint`` between neighbouring scores, or ``observed``:
-        the upper of the two) and ``prefer`` (``sensitivity`` or ``specificity``, for ties).
+        the upper of the two) and ``prefer`` (``sensitivity`` or ``specificity``, for ties). Rules that take an order
+        statistic (``nominal_quantile``, ``np_umbrella``, ``conformal``, ``guarantee``) lie at that score, or just
+        above it, whatever the convention.
 
     Returns
     -------
     Threshold
         ``apparent`` is the criterion on the same data, hence optimistic. ``degenerate``: the best cut calls
-        everything, or nothing, anomalous. ``undefined``: a class is missing.
+        everything, or nothing, anomalous. ``approximate``: a guarantee does not hold. ``undefined``: a class is
+        missing, or no cut is possible.
+
+    Raises
+    ------
+    UndefinedError
+        Code ``GuaranteeInfeasible``: a guarantee needs more units than there are; the message states both numbers.
+    InputError
+        The rule, a parameter or the data are wrong.
+
+    References
+    ----------
+    Tong, Feng & Li (2018), Neyman-Pearson classification algorithms and NP receiver operating characteristics.
+    Vovk, Gammerman & Shafer (2005), Algorithmic learning in a random world. Lee, Barber & Willett (2023),
+    Distribution-free inference with hierarchical data.
 
     Examples
     --------
@@ -199,30 +203,51 @@ def select_threshold(labels: ArrayLike, scores: ArrayLike, rule: str = "youden",
     2.5
     >>> select_threshold(labels, scores, "cost", missed=10, false_alarm=1, prevalence=0.02).value
     3.5
+    >>> bool(select_threshold([0] * 100, range(1, 101), "np_umbrella", value=0.05).value == np.nextafter(99, 100))
+    True
+    >>> views, objects = [1, 5, 2, 3, 4, 9], ["a", "a", "b", "c", "c", "c"]
+    >>> round(select_threshold([0] * 6, views, "conformal", objects=objects, value=0.4).value, 6)
+    5.0
     """
-    y, s = checked_scores(labels, scores)
-    if objects is not None:
-        object_index(objects, len(y))
-    chosen, own, convention, prefer = _prepared(rule, parameters)
+    rows = admitted_rows(labels, scores, nan_policy=nan_policy, inf_policy=inf_policy)
+    y, s = rows.labels, rows.scores
+    index = None if objects is None else object_index(rows.of(objects, "objects"), len(y))[1]
+    chosen, own, convention, prefer = prepared_rule(rule, parameters)
     shown = dict(sorted(parameters.items()))
     p = int(y.sum())
     n = len(y) - p
-    if not n or (not p and chosen.needs_anomalous):
-        reason = one_class(rule, n, p) if chosen.needs_anomalous else f"{rule} needs nominal images; got N=0"
-        return Threshold(math.nan, rule, shown, "undefined", (reason,))
-    c = candidates(y, s, convention=convention)
-    utilities = chosen.function(c, **own)
+    missing = [name for name, count in (("anomalous", p), ("nominal", n)) if name in chosen.needs and not count]
+    if missing:
+        reason = one_class(rule, n, p) if len(chosen.needs) > 1 else f"{rule} needs {missing[0]} images; got 0"
+        return Threshold(math.nan, rule, shown, "undefined", (reason, *rows.notes))
+    crowded = {} if index is None else {"nominal": _several(index[y == 0]), "anomalous": _several(index[y == 1])}
+    by_object = index if chosen.by_object and crowded.get("nominal") else None
+    c = candidates(y, s, convention=convention, objects=by_object, inf_policy=inf_policy)
+    notes = chosen.remarks(c, **own) if chosen.remarks else ()
+    utilities = attainable(c, chosen.function(c, **own))
     at = int(select(c, utilities, prefer))
-    value = float(cut_values(c, np.int64(at), above=chosen.above))
-    apparent = float(chosen.criterion(float(utilities[at]), p, n))
-    status, notes = _doubts(chosen, c, at, p, n)
+    value = float(placed(c, chosen, utilities, np.int64(at)))
+    if math.isnan(value):
+        reason = "no cut is possible: a nominal score of inf is anomalous at every threshold"
+        return Threshold(math.nan, rule, shown, "undefined", (reason, *notes, *rows.notes))
+    if not possible(utilities):
+        at = len(c.cuts) - 1  # nothing is anomalous
+    counts = Confusion(int(c.tp[at]), int(c.fp[at]), int(c.fn[at]), int(c.tn[at]))
+    apparent = float(chosen.criterion(float(utilities[at]), counts))
+    status, doubts = _doubts(chosen, c, at, p, n)
+    if not possible(utilities) and status == "ok":
+        status, doubts = "degenerate", (USELESS,)
+    notes = (*doubts, *notes)
+    if crowded.get(chosen.guarantees):
+        status = "degenerate" if status == "degenerate" else "approximate"
+        notes = ('guarantee="void (clustered units)"', *notes)
     if "prevalence" in chosen.optional and chosen.function is cost and own.get("prevalence") is None:
         notes = (*notes, f"no prevalence given: the partition's own, {p / (p + n):.4g}, was used")
-    return Threshold(value, rule, shown, status, notes, apparent)
+    return Threshold(value, rule, shown, status, (*notes, *rows.notes), apparent)
 
 
-def selected_cuts(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike, rule: str = "youden",
-                  **parameters: Any) -> NDArray[np.float64]:  # fmt: skip
+def selected_cuts(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike, rule: str = "youden", *,
+                  objects: Any = None, **parameters: Any) -> NDArray[np.float64]:  # fmt: skip
     """Choose a threshold under each row of multiplicities, as if each image were there that often.
 
     Parameters
@@ -233,25 +258,34 @@ def selected_cuts(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike, rule
         Whole multiplicities, shape (B, n). Worked through in blocks of rows.
     rule, **parameters
         As in :func:`select_threshold`.
+    objects
+        Object ids, shape (n,), for rules that give all objects the same weight: an object drawn w times is w objects.
 
     Returns
     -------
     ndarray
-        Shape (B,); NaN where a class that the rule needs has no weight.
+        Shape (B,); NaN where a class that the rule needs has no weight, or too little for its guarantee.
     """
     y, s = checked_scores(labels, scores)
-    chosen, own, convention, prefer = _prepared(rule, parameters)
+    chosen, own, convention, prefer = prepared_rule(rule, parameters)
     w = np.atleast_2d(checked_weights(weights, len(y)))
+    by_object = None
+    if chosen.by_object and objects is not None:
+        index = object_index(objects, len(y))[1]
+        by_object = index if _several(index[y == 0]) else None
     cuts = np.full(len(w), np.nan)
     for rows in blocks(len(w), len(y)):
-        n_anomalous, n_nominal = w[rows] @ y, w[rows] @ (1 - y)
-        usable = (n_nominal > 0) & ((n_anomalous > 0) | (not chosen.needs_anomalous))
-        if not usable.any():
-            continue
-        c = candidates(y, s, w[rows][usable], convention)
-        at = select(c, chosen.function(c, **own), prefer)
-        cuts[np.arange(len(w))[rows][usable]] = cut_values(c, at, above=chosen.above)
+        weight = {"anomalous": w[rows] @ y, "nominal": w[rows] @ (1 - y)}
+        usable = np.all([weight[name] > 0 for name in chosen.needs], axis=0)
+        if usable.any():
+            c = candidates(y, s, w[rows][usable], convention, by_object)
+            cuts[np.arange(len(w))[rows][usable]] = chosen_cuts(c, chosen, own, prefer)
     return cuts
+
+
+def _several(index: NDArray[np.int64]) -> bool:
+    """Return whether some object is there more than once."""
+    return len(np.unique(index)) < len(index)
 
 
 def rule_name(rule: str, parameters: Mapping[str, object] | None = None) -> str:
@@ -289,30 +323,41 @@ def resolve_rule(rule: str) -> Rule:
                      "Correct the name.", code="UnknownRule")  # fmt: skip
 
 
-def _prepared(rule: str, parameters: Mapping[str, Any]) -> tuple[Rule, dict[str, Any], str, str]:
-    """Return the rule, its own parameters, the convention and the preference, all names checked."""
+def prepared_rule(rule: str, parameters: Mapping[str, Any]) -> tuple[Rule, dict[str, Any], str, str]:
+    """Return the rule, its own parameters, the convention and the preference, all names checked.
+
+    With a ``guarantee`` it is the rule that gives it, and not the one that only fits these data.
+
+    Raises
+    ------
+    InputError
+        Code ``UnknownRule``, ``UnknownParameter`` or ``MissingParameter``.
+    """
     chosen = resolve_rule(rule)
-    own = {k: v for k, v in parameters.items() if k not in ("convention", "prefer")}
+    own = {k: v for k, v in parameters.items() if k not in CONVENTIONS_OF_ALL}
     allowed = (*chosen.required, *chosen.optional)
     for name in own:
         if name not in allowed:
             raise InputError(f"threshold rule {rule!r}", name,
-                             f"one of {[*allowed, 'convention', 'prefer']}", "Remove or correct the parameter.",
+                             f"one of {[*allowed, *CONVENTIONS_OF_ALL]}", "Remove or correct the parameter.",
                              code="UnknownParameter")  # fmt: skip
     for name in chosen.required:
         if own.get(name) is None:
             raise InputError(f"threshold rule {rule!r}", sorted(own), f"the parameter {name!r}", "Add it.",
                              code="MissingParameter")  # fmt: skip
+    delta = own.pop("guarantee", None) if chosen.guaranteed else None
+    if chosen.guaranteed and delta is not None:
+        chosen, own = chosen.guaranteed, {**own, "delta": checked_fraction(delta, "guarantee")}
     return chosen, own, str(parameters.get("convention", "midpoint")), str(parameters.get("prefer", "sensitivity"))
 
 
 def _doubts(rule: Rule, c: Candidates, at: int, p: int, n: int) -> tuple[Status, tuple[str, ...]]:
     """Return status and notes of a selected cut."""
-    if not p:
+    if not p or not n:
         return "ok", ()
     tp, fp = int(c.tp[at]), int(c.fp[at])
     useless = {"both": (tp, fp) in ((0, 0), (p, n)), "none": tp == 0, "all": fp == n}[rule.useless_end]
-    notes: tuple[str, ...] = ("no useful threshold under this criterion",) if useless else ()
+    notes: tuple[str, ...] = (USELESS,) if useless else ()
     if int(youden(c).max()) <= 0:
         notes += ("the best J is 0: scores may be inverted",)
     if len(c.distinct) == 1:

@@ -210,6 +210,9 @@ def _compare(arena: _Arena, a: str, b: str, key: Key, overlaps: Mapping[tuple[in
 
     x, y = of(a, key), of(b, key)
     difference = x.minus(y)
+    absent = int(np.isnan(difference.values).sum())
+    if absent:
+        return _nothing(a, b, level, f"undefined in {absent} of {len(common)} repeats")
     rho, notes = _rho(arena, a, b, key, overlaps[tuple(common)], correction, common, of)
     mean = float(difference.values.mean())
     test = TestResult(mean, nan, nan, level, nan, nan, nan, "corrected resampled t", "undefined")
