@@ -60,11 +60,14 @@ class Overlap:
         return self.largest if weight is None else weight * self.anomalous + (1 - weight) * self.nominal
 
 
-def overlap(splits: Sequence[Split], samples: SampleTable) -> Overlap:
-    """Count how much of each class the inference partitions take.
+def overlap(splits: Sequence[Split], samples: SampleTable, *, value_per: str = "repeat") -> Overlap:
+    """Count how much of each class the inference partitions behind a value take.
 
     The nominals' pool is what inference objects are drawn from: all good objects, or the good objects with test
     images where nominal test images are kept apart from training (then no test image ever trains).
+
+    A split and its mirror image make one value, the mean of both directions, which rests on the objects of both;
+    with ``value_per="run"`` so do the folds of a run. Then every value uses all defective objects.
     """
     if not splits:
         raise InputError("splits", "no split", "at least one", "Plan the protocol first.")
@@ -82,16 +85,30 @@ def overlap(splits: Sequence[Split], samples: SampleTable) -> Overlap:
     counts = np.array(
         [
             (
-                len({object_of[i] for i in split.inference if i in anomalous_ids}),
-                len({object_of[i] for i in split.inference if object_of[i] not in defective}),
-                len(split.inference) / max(1, len(split.train) + len(split.threshold)),
-                len(split.inference) / max(1, len(split.train)),
+                len({object_of[i] for i in inference if i in anomalous_ids}),
+                len({object_of[i] for i in inference if object_of[i] not in defective}),
+                np.mean([len(s.inference) / max(1, len(s.train) + len(s.threshold)) for s in behind]),
+                np.mean([len(s.inference) / max(1, len(s.train)) for s in behind]),
             )
-            for split in splits
+            for behind in _values(splits, value_per)
+            for inference in ({i for split in behind for i in split.inference},)
         ]
     ).mean(axis=0)
     n_a, n_n, ratio, ratio_ranking = (float(c) for c in counts)
     return Overlap(n_a / len(defective), n_n / max(1, len(pool)), n_a, n_n, ratio, ratio_ranking)
+
+
+def _values(splits: Sequence[Split], value_per: str) -> list[list[Split]]:
+    """Return the splits behind each value of the test."""
+    if value_per not in ("repeat", "run"):
+        raise InputError("value_per", value_per, "repeat or run", "Correct the name.")
+    found: dict[object, list[Split]] = {}
+    for split in splits:
+        if value_per == "run" and split.run is None:
+            raise InputError(f"split {split.repeat}", "no run", "the run of each split", "Draw them with rotations.")
+        sides = sorted((split.threshold, split.inference))
+        found.setdefault(split.run if value_per == "run" else (split.repeat, *sides), []).append(split)
+    return list(found.values())
 
 
 def class_resolved_rho(
@@ -100,6 +117,7 @@ def class_resolved_rho(
     *,
     metric: str,
     correction: str = "class_resolved",
+    value_per: str = "repeat",
     tables: Sequence[ScoreTable] | None = None,
     other_tables: Sequence[ScoreTable] | None = None,
     sensitivity: ArrayLike | None = None,
@@ -122,6 +140,9 @@ def class_resolved_rho(
     correction
         ``class_resolved``; ``max``; ``image_ratio``: images in inference to images that decided (as usually coded,
         not recommended); ``none``: 0, to demonstrate the error.
+    value_per
+        ``repeat``: one value a split (a split with its mirror image: the mean of both). ``run``: one value a run, the
+        mean over its folds; that is refused, as mirrored splits are.
     tables, other_tables
         For AUROC: the scores of each repeat; of both detectors for a paired comparison.
     sensitivity, overkill, other_sensitivity, other_overkill
@@ -137,10 +158,10 @@ def class_resolved_rho(
     Raises
     ------
     UndefinedError
-        Code ``CorrectionUndefined``: every repeat uses all objects of a class that matters.
+        Code ``CorrectionUndefined``: every value uses all objects of a class that matters.
     """
     name = resolve_metric(metric).name
-    found = overlap(splits, samples)
+    found = overlap(splits, samples, value_per=value_per)
     weight = None
     if name == "auroc" and tables is not None:
         others = None if other_tables is None else _inference(splits, other_tables)
@@ -159,7 +180,7 @@ def rho_of(found: Overlap, metric: str, weight: float | None, correction: str = 
     if correction == "image_ratio":
         ratio = found.image_ratio if METRICS[metric].needs_threshold else found.image_ratio_ranking
         return ratio / (1 + ratio)
-    if correction == "max":
+    if correction == "max" or found.anomalous >= 1:  # then no value sees the sampling of defective objects
         return _checked(found.largest)
     if metric in OF_ANOMALOUS:
         return _checked(found.anomalous)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from protocols import SampleTable, grouped_three_way, rotations
 from protocols.comparisons.class_resolved import class_resolved_rho
 from protocols.draw import Draw
-from protocols.errors import InputError, SplitError
+from protocols.errors import InputError, SplitError, UndefinedError
 from protocols.rehalving import rehalved
 
 COLUMNS = ["sample_id", "object_id", "label", "source", "defect_type"]
@@ -256,3 +256,19 @@ def test_every_block_and_repeat_is_another_halving():
     assert rehalved(splits[0], samples, block=2) == found[1]
     with pytest.raises(InputError, match="block"):
         rehalved(splits[0], samples, block=0)
+
+
+def test_values_that_use_all_defective_objects_have_no_correction():
+    samples = simple()
+    swapped = grouped_three_way(samples, repeats=4, swap=True)
+    folds = rotations(samples, runs=4, folds=3)
+    for splits, options in ((swapped, {}), (folds, {"value_per": "run"})):
+        for metric in ("sensitivity", "specificity", "auroc", "f1"):
+            with pytest.raises(UndefinedError, match="protocol_bootstrap") as error:
+                class_resolved_rho(splits, samples, metric=metric, **options)
+            assert error.value.code == "CorrectionUndefined"
+    assert class_resolved_rho(swapped[::2], samples, metric="tpr") == 0.5
+    with pytest.raises(InputError, match="no run"):
+        class_resolved_rho(swapped, samples, metric="tpr", value_per="run")
+    with pytest.raises(InputError, match="value_per"):
+        class_resolved_rho(swapped, samples, metric="tpr", value_per="fold")
