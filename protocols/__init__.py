@@ -15,20 +15,32 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .aggregate import aggregate_by_object
     from .clustering import icc_from_design_effect, planning_design_effect
+    from .comparisons.bayesian_ranks import bayesian_signed_rank, signed_rank_moments
+    from .comparisons.calibrated_df import calibrate_df
     from .comparisons.class_resolved import class_resolved_rho
     from .comparisons.corrected_t import corrected_resampled_ttest
+    from .comparisons.correlated_bayes import correlated_bayes_ttest
     from .comparisons.equivalence import equivalence_test, non_inferiority_test
+    from .comparisons.friedman import FriedmanResult, friedman_from_ranks, friedman_test
     from .comparisons.mcnemar import discordant_objects, mcnemar_exact
     from .comparisons.multiplicity import adjust_p_values
     from .comparisons.paired_bootstrap import bootstrap_test
     from .comparisons.paired_delong import delong_test
     from .comparisons.permutation import permutation_test
+    from .comparisons.posteriors import Posterior
+    from .comparisons.rank_post_hoc import (
+        control_tests,
+        indistinguishable_groups,
+        nemenyi_critical_difference,
+        nemenyi_p_values,
+    )
     from .comparisons.repeated_kfold import repeated_kfold_ttest
     from .comparisons.replication import Replicability, p_value_replicability, replicability
     from .comparisons.run_by_fold import run_by_fold_test
     from .comparisons.sign_flip import sign_flip_test
     from .comparisons.signs import sign_test_over_datasets
     from .comparisons.two_sample import object_ks_test, paired_object_ks_test
+    from .comparisons.wilcoxon import pairwise_wilcoxon, wilcoxon_over_datasets
     from .decisions import at_prevalence, confusion, decision_metrics
     from .errors import (
         DetectorError,
@@ -72,9 +84,21 @@ _HOME = {
     "aggregate_by_object": "aggregate",
     "icc_from_design_effect": "clustering",
     "planning_design_effect": "clustering",
+    "bayesian_signed_rank": "comparisons.bayesian_ranks",
+    "signed_rank_moments": "comparisons.bayesian_ranks",
+    "calibrate_df": "comparisons.calibrated_df",
     "class_resolved_rho": "comparisons.class_resolved",
     "corrected_resampled_ttest": "comparisons.corrected_t",
+    "correlated_bayes_ttest": "comparisons.correlated_bayes",
+    "FriedmanResult": "comparisons.friedman",
+    "friedman_from_ranks": "comparisons.friedman",
+    "friedman_test": "comparisons.friedman",
     "adjust_p_values": "comparisons.multiplicity",
+    "Posterior": "comparisons.posteriors",
+    "control_tests": "comparisons.rank_post_hoc",
+    "indistinguishable_groups": "comparisons.rank_post_hoc",
+    "nemenyi_critical_difference": "comparisons.rank_post_hoc",
+    "nemenyi_p_values": "comparisons.rank_post_hoc",
     "repeated_kfold_ttest": "comparisons.repeated_kfold",
     "Replicability": "comparisons.replication",
     "p_value_replicability": "comparisons.replication",
@@ -91,6 +115,8 @@ _HOME = {
     "sign_flip_test": "comparisons.sign_flip",
     "object_ks_test": "comparisons.two_sample",
     "paired_object_ks_test": "comparisons.two_sample",
+    "pairwise_wilcoxon": "comparisons.wilcoxon",
+    "wilcoxon_over_datasets": "comparisons.wilcoxon",
     "at_prevalence": "decisions",
     "confusion": "decisions",
     "decision_metrics": "decisions",
@@ -149,12 +175,14 @@ __all__ = [
     "RULES",
     "DetectorError",
     "Estimate",
+    "FriedmanResult",
     "InputError",
     "Lab2FactoryError",
     "LeakageError",
     "MissingExtraError",
     "Naive",
     "NotFittedError",
+    "Posterior",
     "Replicability",
     "ResultRow",
     "SampleSize",
@@ -176,14 +204,18 @@ __all__ = [
     "auroc",
     "auroc_bounds",
     "average_precision",
+    "bayesian_signed_rank",
     "bootstrap_interval",
     "bootstrap_test",
+    "calibrate_df",
     "class_resolved_rho",
     "clopper_pearson_interval",
     "clustered_delong_interval",
     "clustered_proportion_interval",
     "confusion",
+    "control_tests",
     "corrected_resampled_ttest",
+    "correlated_bayes_ttest",
     "decision_metrics",
     "delong_interval",
     "delong_test",
@@ -191,14 +223,20 @@ __all__ = [
     "discordant_objects",
     "equivalence_test",
     "fpr_at_tpr",
+    "friedman_from_ranks",
+    "friedman_test",
     "grouped_three_way",
     "hanley_mcneil_interval",
     "icc_from_design_effect",
+    "indistinguishable_groups",
     "mcnemar_exact",
+    "nemenyi_critical_difference",
+    "nemenyi_p_values",
     "non_inferiority_test",
     "object_ks_test",
     "p_value_replicability",
     "paired_object_ks_test",
+    "pairwise_wilcoxon",
     "partial_auroc",
     "permutation_test",
     "pixel_auroc",
@@ -215,7 +253,9 @@ __all__ = [
     "select_threshold",
     "sign_flip_test",
     "sign_test_over_datasets",
+    "signed_rank_moments",
     "tpr_at_fpr",
+    "wilcoxon_over_datasets",
     "wilson_interval",
     "zero_failure_size",
 ]
