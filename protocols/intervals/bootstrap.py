@@ -11,11 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from protocols.errors import InputError, UndefinedError
-from protocols.inputs import Seed, checked_fraction, checked_scores, doubts, object_index, one_class
+from protocols.inputs import Seed, checked_fraction, checked_scores, doubts, one_class
 from protocols.intervals.bootstrap_limits import bca_limits, misses, percentile_limits
 from protocols.intervals.clustered_delong import ONE_OBJECT, ClusteredAuroc
 from protocols.intervals.delong import INVERTED, perfect_bound
-from protocols.intervals.draws import GIVE_UP, MAX_REDRAWN, draw_objects, few_objects, generator
+from protocols.intervals.draws import GIVE_UP, MAX_REDRAWN, draw_objects, few_objects, generator, ordered_objects
+from protocols.intervals.object_auroc import ObjectAuroc
 from protocols.metrics import METRICS, blocks, resolve_metric, weighted_auroc, weighted_average_precision
 from protocols.results import Estimate, Status
 
@@ -28,12 +29,15 @@ _WEIGHTED = {"auroc": weighted_auroc, "average_precision": weighted_average_prec
 
 def bootstrap_interval(labels: ArrayLike, scores: ArrayLike, *, metric: Metric = "auroc",
                        objects: Iterable[Any] | None = None, method: str = "bca", n_resamples: int | None = None,
-                       level: float = 0.95, seed: Seed = 0) -> Estimate:  # fmt: skip
+                       level: float = 0.95, seed: Seed = 0, batch: int | None = None) -> Estimate:  # fmt: skip
     """Interval of any ranking metric by resampling objects.
 
     Objects with an anomalous image (defective) and the others (good) are drawn separately, each to their own
     number; all images of an object enter as often as it was drawn. A replicate in which the metric is undefined
-    is redrawn.
+    is redrawn. Which objects a seed draws depends on their labels and scores only, not on their names or the order
+    of the rows. The AUROC of a replicate is worked out from the pairs of images that each object wins over each
+    other one, or, where these are many, from running sums: the same numbers (see
+    :class:`~protocols.intervals.object_auroc.ObjectAuroc`).
 
     Parameters
     ----------
@@ -54,6 +58,9 @@ def bootstrap_interval(labels: ArrayLike, scores: ArrayLike, *, metric: Metric =
     seed
         An int gives ``PCG64(SeedSequence([seed, crc32(metric name)]))``; the numbers may differ between versions
         of NumPy.
+    batch
+        Replicates worked on at once, None = as many as stay in the processor's cache; changes the memory needed,
+        never the result.
 
     Returns
     -------
@@ -74,16 +81,16 @@ def bootstrap_interval(labels: ArrayLike, scores: ArrayLike, *, metric: Metric =
     """
     y, s = checked_scores(labels, scores)
     checked_fraction(level, "level")
-    n_resamples = checked_resamples(method, n_resamples)
-    name, weighted = replicator(metric, y, s)
+    n_resamples, batch = checked_resamples(method, n_resamples), checked_batch(batch)
+    defective, index = ordered_objects(y, s, objects)
+    n_objects = len(defective)
+    name, weighted, size = object_replicator(metric, y, s, index, n_objects)
     if method == "studentised" and name != "auroc":
         raise InputError("method", method, f"percentile or bca for the metric {name}", "Studentising needs a formula "
                          "for the standard error, which only the AUROC has here.")  # fmt: skip
-    ids, index = object_index(objects if objects is not None else range(len(y)), len(y))
-    clustered = ClusteredAuroc(y, s, index, len(ids))
     n_anomalous = int(y.sum())
     n_nominal = len(y) - n_anomalous
-    i01, i10 = clustered.n_objects_nominal, clustered.n_objects_anomalous
+    i01, i10 = (len(np.unique(index[y == label])) for label in (0, 1))
     shown = f"object bootstrap, {'BCa' if method == 'bca' else method}, {n_resamples} resamples"
 
     def finished(value: float, low: float, high: float, status: Status, notes: tuple[str, ...],
@@ -93,37 +100,41 @@ def bootstrap_interval(labels: ArrayLike, scores: ArrayLike, *, metric: Metric =
 
     if not n_anomalous or not n_nominal:
         return finished(math.nan, math.nan, math.nan, "undefined", (one_class(name, n_nominal, n_anomalous),))
-    value = float(weighted(np.ones((1, len(y)), np.int64))[0])
+    value = float(weighted(np.ones((1, n_objects), np.int64))[0])
     if math.isnan(value):
         return finished(value, math.nan, math.nan, "undefined", (f"{name} is undefined on these data",))
     if min(i10, i01) < 2:
         reason = f"{ONE_OBJECT} (anomalous: {i10}, nominal: {i01}); {name} is {value!r}"
         return finished(math.nan, math.nan, math.nan, "undefined", (reason,))
-    defective = np.zeros(len(ids), bool)
-    defective[index[y == 1]] = True
     notes = _notes(defective, value, name, s)
     if name == "auroc" and value in (0.0, 1.0):
         n, units = min(i10, i01), "images" if objects is None else "objects"
         note = f"perfect {'separation' if value else 'inversion'}: one-sided bound of {n} {units}, heuristic"
         return finished(value, *perfect_bound(value, n, level), "degenerate", (note, *notes), 0.0)
 
-    def statistics(weights: NDArray[np.int64]) -> NDArray[np.float64]:
-        values = weighted(weights[:, index])
-        second = _pivots(clustered, value, weights) if method == "studentised" else values
-        return np.column_stack([values, second])
+    clustered = None
+    if method == "studentised" or (method == "bca" and name == "auroc"):
+        clustered = ClusteredAuroc(y, s, index, n_objects)
 
-    drawn, redrawn = resample(defective, statistics, n_resamples, len(y), generator(seed, name))
-    replicates, pivots = drawn.T
+    def statistics(weights: NDArray[np.int64]) -> NDArray[np.float64]:
+        values = weighted(weights)
+        if method != "studentised" or clustered is None:
+            return values[:, None]
+        return np.column_stack([values, _pivots(clustered, value, weights)])
+
+    size = len(y) if method == "studentised" else size
+    drawn, redrawn = resample(defective, statistics, n_resamples, size, generator(seed, name), batch)
+    replicates, pivots = drawn[:, 0], drawn[:, -1]
     if len(replicates) < 2:
         return finished(math.nan, math.nan, math.nan, "undefined",
                         (f"{name} is undefined in nearly all resamples; it is {value!r}", *notes))  # fmt: skip
     se = float(replicates.std(ddof=1))
     if se <= 1e-12 * max(1.0, abs(value)):
         return finished(value, math.nan, math.nan, "degenerate", ("all resamples are equal: no interval", *notes), se)
-    if method == "studentised":
+    if method == "studentised" and clustered is not None:
         low, high, more = _studentised_limits(clustered, value, pivots, level)
     elif method == "bca":
-        jackknife = clustered.leave_one_out() if name == "auroc" else leave_one_out(statistics, len(ids), len(y))[:, 0]
+        jackknife = clustered.leave_one_out() if clustered else leave_one_out(statistics, n_objects, size)[:, 0]
         low, high, more = bca_limits(value, replicates, jackknife, level, defective)
     else:
         (low, high), more = percentile_limits(replicates, level), ()
@@ -141,7 +152,7 @@ def bootstrap_interval(labels: ArrayLike, scores: ArrayLike, *, metric: Metric =
 
 
 def resample(defective: NDArray[np.bool_], statistics: Replicator, n_resamples: int, size: int,
-             rng: np.random.Generator) -> tuple[NDArray[np.float64], float]:  # fmt: skip
+             rng: np.random.Generator, batch: int | None = None) -> tuple[NDArray[np.float64], float]:  # fmt: skip
     """Draw objects until enough replicates are defined.
 
     Parameters
@@ -156,6 +167,8 @@ def resample(defective: NDArray[np.bool_], statistics: Replicator, n_resamples: 
         Numbers that one replicate needs in memory, for the size of the blocks.
     rng
         Generator.
+    batch
+        Replicates at once; None: as the size says.
 
     Returns
     -------
@@ -165,7 +178,7 @@ def resample(defective: NDArray[np.bool_], statistics: Replicator, n_resamples: 
     """
     kept: list[NDArray[np.float64]] = []
     n_kept = n_drawn = 0
-    largest = next(blocks(n_resamples, max(size, len(defective)))).stop
+    largest = batch or next(blocks(n_resamples, max(size, len(defective)))).stop
     while n_kept < n_resamples and n_drawn < GIVE_UP * n_resamples:
         # Never more than are missing, so that the draws do not depend on the size of the blocks.
         weights = draw_objects(defective, min(largest, n_resamples - n_kept), rng)
@@ -223,6 +236,18 @@ def replicator(metric: Metric, y: NDArray[np.int64], s: NDArray[np.float64]) -> 
     return name, lambda weights: _WEIGHTED[name](y, s, weights)
 
 
+def object_replicator(metric: Metric, y: NDArray[np.int64], s: NDArray[np.float64], index: NDArray[np.int64],
+                      n_objects: int) -> tuple[str, Replicator, int]:  # fmt: skip
+    """Return the metric's name, the function of multiplicities of objects (B, G) to values (B,), and its size.
+
+    The size is how many numbers one replicate needs in memory, as :func:`resample` wants to know it.
+    """
+    name, weighted = replicator(metric, y, s)
+    if metric == "auroc":
+        return name, ObjectAuroc(y, s, index, n_objects).values, n_objects  # has its own blocks
+    return name, lambda weights: weighted(weights[:, index]), len(y)
+
+
 def _or_nan(function: Callable[..., float], *arguments: NDArray[Any]) -> float:
     try:
         return float(function(*arguments))
@@ -239,6 +264,15 @@ def checked_resamples(method: str, n_resamples: int | None) -> int:
     if int(n_resamples) != n_resamples or n_resamples < 2:
         raise InputError("n_resamples", n_resamples, "a whole number of 2 or more", "Correct the value.")
     return int(n_resamples)
+
+
+def checked_batch(batch: int | None) -> int | None:
+    """Return the number of replicates worked on at once; None: as the size says."""
+    if batch is None:
+        return None
+    if int(batch) != batch or batch < 1:
+        raise InputError("batch", batch, "a whole number of 1 or more, or None", "Correct the value.")
+    return int(batch)
 
 
 def _notes(defective: NDArray[np.bool_], value: float, name: str, scores: NDArray[np.float64]) -> tuple[str, ...]:

@@ -1,0 +1,170 @@
+"""The AUROC under thousands of multiplicities of objects at once: by a matrix of pairs, or by running sums."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocols.metrics import blocks
+
+# One product with the pairs costs about 0.03 ns a pair of objects, running sums about 5 ns an image; making the
+# pairs costs about 5 ns for each image and each object of the class with fewer. Measured with one thread of OpenBLAS.
+PAIRS_PER_IMAGE = 32
+MAX_PAIRS = 2**22
+MAX_OBJECTS = 512
+# Whole numbers up to here are exact, sums in any order too.
+EXACT_SINGLE, EXACT_DOUBLE = 2**24, 2**53
+
+
+class ObjectAuroc:
+    r"""The AUROC of images in objects, each object as often as it was drawn.
+
+    With K the pairs of images that object g's anomalous ones win over object h's nominal ones (ties half), w the
+    multiplicities and m, n the images of each class: :math:`A = w^T K w / (w^T m \cdot w^T n)`. An object with
+    images of both classes has a row and a column. Where K would be large, the anomalous images look up the running
+    weight of the nominal ones below them instead. Both count twice the pairs, in whole numbers: the results are
+    equal bit by bit, whatever the algorithm, the size of the blocks and the order of the sums.
+
+    Parameters
+    ----------
+    labels, scores
+        Shape (n,).
+    index
+        Position of each image's object, shape (n,).
+    n_objects
+        Number of objects, G.
+
+    Examples
+    --------
+    >>> labels, scores = np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.5, 0.9])
+    >>> ObjectAuroc(labels, scores, np.array([0, 1, 2, 2]), 3).values(np.array([[1, 1, 1], [2, 0, 1], [0, 2, 0]]))
+    array([0.75, 1.  ,  nan])
+    """
+
+    def __init__(self, labels: NDArray[np.int64], scores: NDArray[np.float64], index: NDArray[np.int64],
+                 n_objects: int) -> None:  # fmt: skip
+        anomalous, nominal = labels == 1, labels == 0
+        self._anomalous_scores, self._anomalous = _ranked(scores[anomalous], index[anomalous])
+        self._nominal_scores, self._nominal = _ranked(scores[nominal], index[nominal])
+        self.n_anomalous = np.bincount(index[anomalous], minlength=n_objects)  # images of each object, (G,)
+        self.n_nominal = np.bincount(index[nominal], minlength=n_objects)
+        # How many nominal images are below each anomalous one, and how many are not above.
+        self._below = np.searchsorted(self._nominal_scores, self._anomalous_scores, "left")
+        self._not_above = np.searchsorted(self._nominal_scores, self._anomalous_scores, "right")
+
+    @property
+    def by_pairs(self) -> bool:
+        """Whether the matrix of pairs is the faster way."""
+        g, h = int((self.n_anomalous > 0).sum()), int((self.n_nominal > 0).sum())
+        n_images = len(self._anomalous) + len(self._nominal)
+        return g * h <= min(PAIRS_PER_IMAGE * n_images, MAX_PAIRS) and min(g, h) <= MAX_OBJECTS
+
+    def values(self, weights: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the AUROC under each row of whole multiplicities, (B, G) to (B,); NaN where a class is missing."""
+        return (self.values_by_pairs if self.by_pairs else self.values_by_sums)(weights)
+
+    def values_by_pairs(self, weights: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the same by the matrix of pairs; by running sums where a sum could pass 2^53."""
+        p, n = self._images(weights)
+        largest = 2.0 * float(p.max(initial=0)) * float(n.max(initial=0))
+        if largest >= EXACT_DOUBLE:
+            return self.values_by_sums(weights)
+        dtype: Any = np.float32 if largest < EXACT_SINGLE else np.float64
+        pairs = self.pairs.astype(dtype)
+        won = np.empty(len(weights))
+        for rows in blocks(len(weights), max(1, *pairs.shape)):
+            w = weights[rows]
+            left, right = w[:, self._rows].astype(dtype), w[:, self._columns].astype(dtype)
+            won[rows] = np.einsum("bg,bg->b", left @ pairs, right)
+        return _share(won, p, n)
+
+    def values_by_sums(self, weights: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the same by running sums over the images in the order of their scores."""
+        tied = not np.array_equal(self._below, self._not_above)
+        won, p, n = (np.empty(len(weights), np.int64) for _ in range(3))
+        for rows in blocks(len(weights), max(1, len(self._nominal) + len(self._anomalous))):
+            w = weights[rows]
+            below = np.zeros((len(w), len(self._nominal) + 1), np.int64)
+            np.cumsum(_at(w, self._nominal), axis=1, out=below[:, 1:])
+            beaten = below.take(self._below, axis=1)
+            beaten += below.take(self._not_above, axis=1) if tied else beaten
+            caught = _at(w, self._anomalous)
+            won[rows], p[rows], n[rows] = np.einsum("bi,bi->b", beaten, caught), caught.sum(axis=1), below[:, -1]
+        return _share(won, p, n)
+
+    @cached_property
+    def pairs(self) -> NDArray[np.float64]:
+        """Twice the pairs of images won, ties half: objects with anomalous by objects with nominal images."""
+        if len(self._rows) < len(self._columns):
+            # Nominal images against the objects of the anomalous ones: the smaller side is counted at each score.
+            below = np.searchsorted(self._anomalous_scores, self._nominal_scores, "left")
+            not_above = np.searchsorted(self._anomalous_scores, self._nominal_scores, "right")
+            lost = _counted(self._anomalous, self._rows, self._nominal, self._columns, below, not_above)
+            return 2.0 * self.n_anomalous[self._rows][:, None] * self.n_nominal[self._columns] - lost.T
+        return _counted(self._nominal, self._columns, self._anomalous, self._rows, self._below, self._not_above)
+
+    def _images(self, weights: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the number of anomalous and of nominal images under each row of multiplicities, (B,)."""
+        w = weights.astype(np.float64)  # the product of whole numbers is slow, of doubles fast and as exact
+        return w @ self.n_anomalous.astype(np.float64), w @ self.n_nominal.astype(np.float64)
+
+    @cached_property
+    def _rows(self) -> NDArray[np.int64]:
+        return np.flatnonzero(self.n_anomalous)
+
+    @cached_property
+    def _columns(self) -> NDArray[np.int64]:
+        return np.flatnonzero(self.n_nominal)
+
+
+def _ranked(scores: NDArray[np.float64], index: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the scores, rising, and the object of each."""
+    order = np.argsort(scores, kind="stable")
+    return scores[order], index[order]
+
+
+def _at(weights: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the weights of these columns; a view where they are neighbours, as where every image is an object."""
+    if len(columns) and np.array_equal(columns, np.arange(columns[0], columns[0] + len(columns))):
+        return weights[:, columns[0] : columns[0] + len(columns)]
+    return weights.take(columns, axis=1)
+
+
+def _counted(index: NDArray[np.int64], objects: NDArray[np.int64], against: NDArray[np.int64],
+             opponents: NDArray[np.int64], below: NDArray[np.int64], not_above: NDArray[np.int64]
+             ) -> NDArray[np.float64]:  # fmt: skip
+    """Return how many images of each object are below an opponent's images plus how many are not above.
+
+    Parameters
+    ----------
+    index, objects
+        Object of each image, scores rising; the objects, rising.
+    against, opponents
+        The same of the other class.
+    below, not_above
+        For each image of the other class, how many of these images are so.
+
+    Returns
+    -------
+    ndarray
+        Shape (opponents, objects).
+    """
+    by_opponent = np.argsort(against, kind="stable")
+    starts = np.searchsorted(against[by_opponent], opponents)
+    low, high = below[by_opponent], not_above[by_opponent]
+    found = np.empty((len(opponents), len(objects)))
+    for some in blocks(len(objects), len(index) + len(against)):
+        running = np.zeros((len(index) + 1, len(objects[some])), np.int64)
+        running[1:] = index[:, None] == objects[some]
+        np.cumsum(running, axis=0, out=running)
+        found[:, some] = np.add.reduceat(running[low] + running[high], starts, axis=0)
+    return found
+
+
+def _share(won: NDArray[Any], p: NDArray[Any], n: NDArray[Any]) -> NDArray[np.float64]:
+    pairs = 2.0 * p * n
+    value: NDArray[np.float64] = won / np.where(pairs > 0, pairs, np.nan)
+    return value
