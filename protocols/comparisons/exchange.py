@@ -71,16 +71,18 @@ def flipped_p_value(contributions: NDArray[np.float64], n_resamples: int, rng: n
     Parameters
     ----------
     contributions
-        Shape (G,). Sums equal to 1e-12 of the sum of sizes are equal; whole numbers are compared exactly.
+        Shape (G,). Sums equal to 1e-12 of the sum of sizes are equal; whole numbers are compared exactly. Their
+        order changes nothing, nor does the sign of all.
     n_resamples
         As in :func:`exchanges`.
     rng
         Generator.
     """
-    observed, slack = abs(float(contributions.sum())), 1e-12 * float(np.abs(contributions).sum())
+    ordered = np.sort(-contributions if contributions.sum() < 0 else contributions)
+    observed, slack = float(ordered.sum()), 1e-12 * float(np.abs(ordered).sum())
     extreme = total = 0
-    for pattern in exchanges(len(contributions), n_resamples, rng):
-        sums = contributions.sum() - 2 * (pattern @ contributions)
+    for pattern in exchanges(len(ordered), n_resamples, rng):
+        sums = observed - 2 * (pattern @ ordered)
         extreme += int((np.abs(sums) >= observed - slack).sum())
         total += len(pattern)
     return share(extreme, total, enumerable(len(contributions)))

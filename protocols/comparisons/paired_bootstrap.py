@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from protocols.inputs import Seed, checked_fraction, object_index, one_class
-from protocols.intervals.bootstrap import Metric, checked_resamples, replicator, resample
+from protocols.inputs import Seed, checked_fraction, one_class
+from protocols.intervals.bootstrap import Metric, checked_resamples, object_replicator, resample
 from protocols.intervals.clustered_delong import ONE_OBJECT
 from protocols.intervals.draws import MAX_REDRAWN, few_objects, generator
 from protocols.results import Status, TestResult
 
 from .paired_delong import checked_pair, pair_doubts
+from .paired_objects import paired_objects
 
 
 def bootstrap_test(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike, *,
@@ -71,11 +72,10 @@ def bootstrap_test(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike, 
     """
     y, a, b = checked_pair(labels, scores_a, scores_b)
     checked_fraction(level, "level")
-    index = None if objects is None else object_index(objects, len(y))[1]
-    return compared(y, a, b, index, metric, checked_resamples("percentile", n_resamples), seed, level, "two-sided")
+    return compared(y, a, b, objects, metric, checked_resamples("percentile", n_resamples), seed, level, "two-sided")
 
 
-def compared(y: NDArray[np.int64], a: NDArray[np.float64], b: NDArray[np.float64], index: NDArray[np.int64] | None,
+def compared(y: NDArray[np.int64], a: NDArray[np.float64], b: NDArray[np.float64], objects: Iterable[Any] | None,
              metric: Metric, n_resamples: int, seed: Seed, level: float, alternative: str) -> TestResult:  # fmt: skip
     """Return the test of checked arrays against one of the alternatives of ``delong_test``.
 
@@ -83,17 +83,18 @@ def compared(y: NDArray[np.int64], a: NDArray[np.float64], b: NDArray[np.float64
     ----------
     y, a, b
         Labels and scores, shape (n,).
-    index
-        Position of each image's object, shape (n,); None: every image is its own.
+    objects
+        Object ids, shape (n,); None: every image is its own.
     metric, n_resamples, seed, level
         As in :func:`bootstrap_test`.
     alternative
         ``two-sided``, ``greater`` or ``less``; one-sided intervals end at 1 or at -1 for the AUROC.
     """
     nan = math.nan
-    index = np.arange(len(y)) if index is None else index
-    name, weighted_a = replicator(metric, y, a)
-    _, weighted_b = replicator(metric, y, b)
+    defective, index = paired_objects(y, a, b, objects)
+    n_objects = len(defective)
+    name, weighted_a, size = object_replicator(metric, y, a, index, n_objects)
+    weighted_b = object_replicator(metric, y, b, index, n_objects)[1]
     method = f"paired object bootstrap of {name}, percentile, {n_resamples} resamples"
 
     def undefined(difference: float, reason: str) -> TestResult:
@@ -102,21 +103,18 @@ def compared(y: NDArray[np.int64], a: NDArray[np.float64], b: NDArray[np.float64
     n_anomalous = int(y.sum())
     if not n_anomalous or n_anomalous == len(y):
         return undefined(nan, one_class(name, len(y) - n_anomalous, n_anomalous))
-    ones = np.ones((1, len(y)), np.int64)
+    ones = np.ones((1, n_objects), np.int64)
     difference = float(weighted_a(ones)[0] - weighted_b(ones)[0])
     if math.isnan(difference):
         return undefined(nan, f"{name} is undefined on these data")
     i10, i01 = (len(np.unique(index[y == c])) for c in (1, 0))
     if min(i10, i01) < 2:
         return undefined(difference, f"{ONE_OBJECT} (anomalous: {i10}, nominal: {i01})")
-    defective = np.zeros(int(index.max()) + 1, bool)
-    defective[index[y == 1]] = True
 
     def differences(weights: NDArray[np.int64]) -> NDArray[np.float64]:
-        w = weights[:, index]
-        return (weighted_a(w) - weighted_b(w))[:, None]
+        return (weighted_a(weights) - weighted_b(weights))[:, None]
 
-    drawn, redrawn = resample(defective, differences, n_resamples, 3 * len(y), generator(seed, name))
+    drawn, redrawn = resample(defective, differences, n_resamples, size, generator(seed, name))
     replicates = drawn[:, 0]
     notes = (*few_objects(int((~defective).sum()), int(defective.sum())), *pair_doubts(a, b))
     if len(replicates) < 2:

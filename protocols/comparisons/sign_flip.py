@@ -53,19 +53,21 @@ def sign_flip_test(differences: ArrayLike, *, n_resamples: int = 10000, seed: Se
     >>> sign_flip_test([0.1, 0.2, 0.3]).p_value
     0.25
     """
-    d = _checked(differences)
+    given = _checked(differences)
     n_resamples = checked_count(n_resamples)
-    nan, n = math.nan, len(d)
+    nan, n = math.nan, len(given)
     if not n:
         reason = "the sign-flip test needs a difference; got none"
         return TestResult(nan, nan, nan, LEVEL, nan, nan, nan, "sign flip", "undefined", (reason,))
     exact = enumerable(n)
     method = f"sign flip, {'exact' if exact else f'{n_resamples} resamples'}"
-    mean, total, slack = float(d.mean()), float(d.sum()), 1e-12 * float(np.abs(d).sum())
+    sign = -1 if given.sum() < 0 else 1
+    d = np.sort(sign * given)  # so that neither the order nor the sign of all changes what a seed draws
+    mean, total, slack = sign * float(d.mean()), float(d.sum()), 1e-12 * float(np.abs(d).sum())
     extreme, means, n_empty = 0, [], 0
     for flipped in exchanges(n, n_resamples, generator(seed, "sign_flip")):
         sums, sizes = flipped @ d, flipped.sum(axis=1)
-        extreme += int((np.abs(total - 2 * sums) >= abs(total) - slack).sum())
+        extreme += int((np.abs(total - 2 * sums) >= total - slack).sum())
         means.append(sums[sizes > 0] / sizes[sizes > 0])
         n_empty += int((sizes == 0).sum())
     subset_means = np.sort(np.concatenate(means))
@@ -78,7 +80,7 @@ def sign_flip_test(differences: ArrayLike, *, n_resamples: int = 10000, seed: Se
     if k < 1:
         note = f"{n} differences have no p below {1 - LEVEL:.2g}: no interval"
         return TestResult(mean, nan, nan, LEVEL, mean, nan, p, method, "ok", (note,))
-    low, high = float(subset_means[k - 1]), float(subset_means[-k])
+    low, high = sorted((sign * float(subset_means[k - 1]), sign * float(subset_means[-k])))
     return TestResult(mean, low, high, LEVEL, mean, nan, p, method)
 
 

@@ -12,12 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from protocols.errors import InputError
 from protocols.inputs import Seed, object_index
-from protocols.intervals.draws import generator
+from protocols.intervals.draws import generator, ordered_objects
 from protocols.metrics import blocks
 from protocols.results import TestResult
 
 from .exchange import EXACT, checked_count, enumerable, exchanges, share
 from .paired_delong import named_scores
+from .paired_objects import paired_objects
 
 LEVEL = 0.95
 NO_INTERVAL = "a distance has no interval here"
@@ -75,8 +76,8 @@ def object_ks_test(scores_x: ArrayLike, objects_x: Iterable[Any], scores_y: Arra
         reason = f"each side needs objects of its own; got {len(set(ids_x))} and {len(set(ids_y))}"
         return TestResult(nan, nan, nan, LEVEL, nan, nan, nan, "object permutation KS", "undefined",
                           (reason, *left_out))  # fmt: skip
-    index = object_index([*ids_x, *ids_y], len(x) + len(y))[1]
     scores = np.concatenate([x, y])
+    index = ordered_objects(np.zeros(len(scores), np.int64), scores, [*ids_x, *ids_y])[1]
     n_objects, n_first = int(index.max()) + 1, len(set(ids_x))
     order, ends = _ranked(scores)
     index = index[order]
@@ -87,7 +88,9 @@ def object_ks_test(scores_x: ArrayLike, objects_x: Iterable[Any], scores_y: Arra
     distance = abs(difference)
     exact = math.comb(n_objects, n_first) <= EXACT
     extreme = total = 0
-    for deal in _deals(n_objects, n_first, n_resamples, generator(seed, "object_ks"), len(scores)):
+    # The smaller side is dealt, so that it does not matter which is called the first.
+    smaller = min(n_first, n_objects - n_first)
+    for deal in _deals(n_objects, smaller, n_resamples, generator(seed, "object_ks"), len(scores)):
         extreme += int((np.abs(_deviations(deal, index, ends)).max(axis=1) >= distance - 1e-12).sum())
         total += len(deal)
     method = f"object permutation KS, {'exact' if exact else f'{n_resamples} resamples'}"
@@ -131,7 +134,7 @@ def paired_object_ks_test(scores_x: ArrayLike, scores_y: ArrayLike, objects: Ite
     if not ids:
         return TestResult(nan, nan, nan, LEVEL, nan, nan, nan, "paired object permutation KS", "undefined",
                           ("there is no image",))  # fmt: skip
-    index = object_index(ids, len(ids))[1]
+    index = paired_objects(np.zeros(len(ids), np.int64), x, y, ids)[1]
     n_objects = int(index.max()) + 1
     order, ends = _ranked(np.concatenate([x, y]))
     side = np.where(order < len(x), 1, -1)
