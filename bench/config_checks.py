@@ -223,6 +223,10 @@ def rule(given: Any) -> Any:
             raise wrong(f"a parameter of {name}: {', '.join(dict.fromkeys((*required, *optional)))}",
                         nearest_hint(key, (*required, *optional)), at=key, found=key)  # fmt: skip
         _parameter(key, value)
+    guaranteed = rule.remarks is not None or parameters.get("guarantee") is not None
+    if guaranteed and parameters["value"] in (0, 1):
+        raise wrong("a rate between 0 and 1", "No sample can guarantee a rate of 0. Write 0.05 for 5 %.", at="value",
+                    found=parameters["value"])  # fmt: skip
     return {"rule": name, "parameters": parameters}
 
 
@@ -238,7 +242,7 @@ def _parameter(key: str, value: object) -> None:
             words = COMMON_PARAMETERS[key]
             raise wrong(f"one of {', '.join(words)}", nearest_hint(value, words), at=key, found=value)
         return
-    if key == "prevalence" and value is None:
+    if key in ("prevalence", "guarantee") and value is None:
         return
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or abs(value) == float("inf"):
         raise wrong("a number", at=key, found=value)
@@ -247,5 +251,8 @@ def _parameter(key: str, value: object) -> None:
         raise wrong("a number above 0", hint, at=key, found=value)
     if key == "prevalence" and not 0 < value < 1:
         raise wrong("a share between 0 and 1", "Write 0.01 for 1 %.", at=key, found=value)
+    if key in ("delta", "guarantee") and not 0 < value < 1:
+        hint = "It is the chance of missing the rate: write 0.05 for a guarantee that holds with 95 %."
+        raise wrong("a chance between 0 and 1", hint, at=key, found=value)
     if key == "value" and not 0 <= value <= 1:
         raise wrong("a rate from 0 to 1", "Write 0.05 for 5 %.", at=key, found=value)

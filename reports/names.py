@@ -47,6 +47,8 @@ _RULES = {
     "target_overkill": "overkill target {value}",
     "target_escape": "escape target {value}",
     "nominal_quantile": "nominal quantile {value}",
+    "np_umbrella": "overkill guarantee {value}",
+    "conformal": "conformal {value}",
 }
 
 
