@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from .comparisons.signs import sign_test_over_datasets
     from .comparisons.two_sample import object_ks_test, paired_object_ks_test
     from .comparisons.wilcoxon import pairwise_wilcoxon, wilcoxon_over_datasets
-    from .decisions import at_prevalence, confusion, decision_metrics
+    from .decisions import at_prevalence, confusion, decision_metrics, trivial_costs
     from .errors import (
         DetectorError,
         InputError,
@@ -61,8 +61,11 @@ if TYPE_CHECKING:
     from .intervals.protocol_bootstrap import protocol_bootstrap
     from .metrics import METRICS, auroc, average_precision
     from .naive import Naive
+    from .order_statistics import conformal_p_value
     from .partition import Split
     from .pixel import aupro, pixel_auroc
+    from .precision_recall import aupr_trapezoid, precision_recall_curve
+    from .prevalence import decision_metrics_at_prevalence, prevalence_curve
     from .results import Estimate, ResultRow, TestResult, Threshold
     from .roc import auroc_bounds, fpr_at_tpr, partial_auroc, roc_curve, tpr_at_fpr
     from .rotation import rotations
@@ -120,6 +123,7 @@ _HOME = {
     "at_prevalence": "decisions",
     "confusion": "decisions",
     "decision_metrics": "decisions",
+    "trivial_costs": "decisions",
     "DetectorError": "errors",
     "InputError": "errors",
     "Lab2FactoryError": "errors",
@@ -142,9 +146,14 @@ _HOME = {
     "auroc": "metrics",
     "average_precision": "metrics",
     "Naive": "naive",
+    "conformal_p_value": "order_statistics",
     "Split": "partition",
     "aupro": "pixel",
     "pixel_auroc": "pixel",
+    "precision_recall_curve": "precision_recall",
+    "aupr_trapezoid": "precision_recall",
+    "prevalence_curve": "prevalence",
+    "decision_metrics_at_prevalence": "prevalence",
     "Estimate": "results",
     "ResultRow": "results",
     "TestResult": "results",
@@ -200,6 +209,7 @@ __all__ = [
     "adjust_p_values",
     "aggregate_by_object",
     "at_prevalence",
+    "aupr_trapezoid",
     "aupro",
     "auroc",
     "auroc_bounds",
@@ -212,11 +222,13 @@ __all__ = [
     "clopper_pearson_interval",
     "clustered_delong_interval",
     "clustered_proportion_interval",
+    "conformal_p_value",
     "confusion",
     "control_tests",
     "corrected_resampled_ttest",
     "correlated_bayes_ttest",
     "decision_metrics",
+    "decision_metrics_at_prevalence",
     "delong_interval",
     "delong_test",
     "design_effect",
@@ -241,6 +253,8 @@ __all__ = [
     "permutation_test",
     "pixel_auroc",
     "planning_design_effect",
+    "precision_recall_curve",
+    "prevalence_curve",
     "protocol_bootstrap",
     "repeated_kfold_ttest",
     "replicability",
@@ -255,6 +269,7 @@ __all__ = [
     "sign_test_over_datasets",
     "signed_rank_moments",
     "tpr_at_fpr",
+    "trivial_costs",
     "wilcoxon_over_datasets",
     "wilson_interval",
     "zero_failure_size",

@@ -10,17 +10,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError, UndefinedError
-from .inputs import checked_scores, object_index
+from .inputs import admitted_rows, object_index
 
 _CALL = re.compile(r"(quantile|topk_mean|k_of_n)\(\s*([^()\s]+)\s*\)")
 
 
-def aggregate_by_object(labels: ArrayLike, scores: ArrayLike, objects: Iterable[Any], *, method: str = "max"
+def aggregate_by_object(labels: ArrayLike, scores: ArrayLike, objects: Iterable[Any], *, method: str = "max",
+                        nan_policy: str = "error", inf_policy: str = "error"
                         ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[Any]]:  # fmt: skip
     """Return one label and one score an object.
 
     The label is the largest of the views' labels: one defective view makes a defective object. Where views are
-    missing, those that are there count.
+    missing, those that are there count. An object score is ``>= threshold`` under ``max`` if any view is, under
+    ``k_of_n(k)`` if at least k views are. Thresholds must be chosen again at object level: with n independent views
+    of false alarm rate f the maximum has 1 - (1 - f)^n.
 
     Parameters
     ----------
@@ -31,6 +34,10 @@ def aggregate_by_object(labels: ArrayLike, scores: ArrayLike, objects: Iterable[
     method
         ``max`` (an object is rejected when any view is), ``mean``, ``median``, ``quantile(q)``, ``topk_mean(k)``
         (mean of the k highest), ``k_of_n(k)`` (k-th highest: rejected when at least k views are).
+    nan_policy
+        ``error``, or ``drop``: a view whose score is NaN counts as missing, and so does its label.
+    inf_policy
+        ``error``, or ``rank``: infinite scores are the lowest and the highest; ``max`` and ``k_of_n`` only need that.
 
     Returns
     -------
@@ -40,7 +47,8 @@ def aggregate_by_object(labels: ArrayLike, scores: ArrayLike, objects: Iterable[
     Raises
     ------
     UndefinedError
-        Code ``TooFewViews``: an object has fewer than k views under ``k_of_n(k)``.
+        Code ``TooFewViews``: an object has fewer than k views under ``k_of_n(k)``. Code ``InfiniteMean``: a method
+        that averages meets an infinite score.
     InputError
         The method is not known, or the arrays are wrong.
 
@@ -50,9 +58,12 @@ def aggregate_by_object(labels: ArrayLike, scores: ArrayLike, objects: Iterable[
     >>> labels.tolist(), scores.tolist(), objects.tolist()
     ([0, 1], [0.4, 0.9], ['a', 'b'])
     """
-    y, s = checked_scores(labels, scores)
+    rows = admitted_rows(labels, scores, nan_policy=nan_policy, inf_policy=inf_policy)
+    y, s = rows.labels, rows.scores
     combine, least_views = _aggregator(method)
-    ids, index = object_index(objects, len(y))
+    if method != "max" and not method.startswith("k_of_n") and np.isinf(s).any():
+        raise UndefinedError(f"{method} of infinite scores; got {int(np.isinf(s).sum())} of them", code="InfiniteMean")
+    ids, index = object_index(rows.of(objects, "objects"), len(y))
     order = np.lexsort((s, index))  # by object, then by score, rising
     sizes = np.bincount(index, minlength=len(ids))
     few = np.flatnonzero(sizes < least_views)

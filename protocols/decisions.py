@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError
-from .inputs import checked_fraction, checked_positive, checked_scores
+from .inputs import admitted_rows, checked_fraction, checked_positive
 
 
 class Confusion(NamedTuple):
@@ -21,7 +21,8 @@ class Confusion(NamedTuple):
     tn: int
 
 
-def confusion(labels: ArrayLike, scores: ArrayLike, threshold: float) -> Confusion:
+def confusion(labels: ArrayLike, scores: ArrayLike, threshold: float, *, nan_policy: str = "error",
+              inf_policy: str = "error") -> Confusion:  # fmt: skip
     """Count decisions: anomalous if and only if ``score >= threshold``.
 
     Parameters
@@ -29,7 +30,9 @@ def confusion(labels: ArrayLike, scores: ArrayLike, threshold: float) -> Confusi
     labels, scores
         Shape (n,).
     threshold
-        ``inf`` is legal: nothing is called anomalous.
+        ``inf`` is legal: nothing is called anomalous but scores of inf.
+    nan_policy, inf_policy
+        ``error``; or ``drop`` rows whose score is NaN, and ``rank`` infinite scores as lowest and highest.
 
     Raises
     ------
@@ -41,7 +44,8 @@ def confusion(labels: ArrayLike, scores: ArrayLike, threshold: float) -> Confusi
     >>> confusion([0, 0, 0, 0, 1, 1, 1], [1, 2, 2, 3, 2, 3, 4], 2.5)
     Confusion(tp=2, fp=1, fn=1, tn=3)
     """
-    y, s = checked_scores(labels, scores)
+    rows = admitted_rows(labels, scores, nan_policy=nan_policy, inf_policy=inf_policy)
+    y, s = rows.labels, rows.scores
     if math.isnan(threshold):
         raise InputError("threshold", threshold, "a number or inf", "The threshold itself was undefined.")
     called = s >= threshold
@@ -58,7 +62,7 @@ def rates_from_counts(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike
     Precision is undefined without rejects, F1 without rejects and anomalies, the Matthews coefficient when any
     margin is empty. At prevalence :math:`\pi`:
     :math:`PPV = \pi TPR / (\pi TPR + (1-\pi) FPR)`, cost :math:`= c_{FN} \pi FNR + c_{FP} (1-\pi) FPR`.
-    For accuracy, F1 or MCC at another prevalence give cell probabilities (:math:`\pi TPR`, ...) for the counts.
+    Cell probabilities (:math:`\pi TPR`, ...) in place of counts give accuracy, F1 or MCC at another prevalence.
 
     Parameters
     ----------

@@ -108,6 +108,23 @@ def admitted_rows(labels: ArrayLike, scores: ArrayLike, *, nan_policy: str = "er
     return Rows(y[kept], s[kept], kept, (note,), len(y))
 
 
+def weighted_rows(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None, what: str, nan_policy: str,
+                  inf_policy: str) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[Any]]:  # fmt: skip
+    """Return what a rank statistic needs: the admitted rows with one weight each, both classes among them.
+
+    Raises
+    ------
+    UndefinedError
+        Code ``SingleClassPartition``; the message begins with ``what``.
+    """
+    rows = admitted_rows(labels, scores, nan_policy=nan_policy, inf_policy=inf_policy)
+    w = checked_weights(weights, rows.n_given)
+    if w.ndim != 1:
+        raise InputError("weights", w.shape, "shape (n,)", "Give one weight an image.", code="NotOneDimensional")
+    need_both_classes(rows.labels, what)
+    return rows.labels, rows.scores, w if len(rows.kept) == len(w) else w[rows.kept]
+
+
 def checked_binary(values: ArrayLike, what: str, hint: str = "") -> NDArray[np.int64]:
     """Return 0/1 values as int64, shape (n,); anything else is an error (code ``LabelsNotBinary``)."""
     try:

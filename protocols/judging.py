@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .candidates import Candidates, candidates
 from .decisions import rates_from_counts
 from .errors import UndefinedError
-from .metrics import BLOCK, METRICS, weighted_auroc, weighted_average_precision
+from .metrics import METRICS, weighted_auroc, weighted_average_precision
 from .thresholds import CONVENTIONS_OF_ALL, chosen_cuts, prepared_rule, rule_name, select_threshold, selected_cuts
 from .units import Units
 
@@ -32,6 +32,9 @@ DECISION = (
 FACTORY = ("ppv_at_prevalence", "rejects_per_thousand", "escapes_per_million", "cost")
 OF_ANOMALOUS = ("sensitivity", "escape", "escapes_per_million")
 OF_NOMINAL = ("specificity", "overkill")
+
+# Counts of up to this many weights are kept for all rules (128 MB); beyond, each rule counts in blocks of replicates.
+SHARED = 4_000_000
 
 Values = dict[str, NDArray[np.float64]]
 
@@ -151,7 +154,7 @@ class Weighted:
         y, s, parameters = self.units.labels, self.units.scores, criterion.parameters
         rule, own, _, _ = prepared_rule(criterion.rule, parameters)
         by_object = rule.by_object and self.units.clustered
-        if self.weights.size > BLOCK or by_object or not parameters.keys().isdisjoint(CONVENTIONS_OF_ALL):
+        if self.weights.size > SHARED or by_object or not parameters.keys().isdisjoint(CONVENTIONS_OF_ALL):
             objects = self.units.objects if by_object else None
             return selected_cuts(y, s, self.weights, criterion.rule, objects=objects, **parameters)
         if self._candidates is None:  # the counts serve all rules

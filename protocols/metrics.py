@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from .aggregate import aggregate_by_object
 from .decisions import Confusion, at_prevalence, confusion, decision_metrics, rates_from_counts, trivial_costs
 from .errors import InputError, UndefinedError
-from .inputs import checked_scores, checked_weights, need_both_classes, one_class
+from .inputs import checked_scores, checked_weights, one_class, weighted_rows
 from .roc import RocCurve, auroc_bounds, fpr_at_tpr, partial_auroc, roc_curve, tpr_at_fpr
 
 __all__ = [
@@ -114,11 +114,13 @@ def resolve_metric(name: str) -> Metric:
     raise InputError("metric", name, f"one of {close}", "Correct the name.", code="UnknownMetric")
 
 
-def auroc(labels: ArrayLike, scores: ArrayLike, *, weights: ArrayLike | None = None) -> float:
+def auroc(labels: ArrayLike, scores: ArrayLike, *, weights: ArrayLike | None = None, nan_policy: str = "error",
+          inf_policy: str = "error") -> float:  # fmt: skip
     r"""Area under the ROC curve: the chance that an anomalous image outscores a nominal one, ties half.
 
     :math:`A = \frac{1}{PN} \sum_{i,j} \psi(x_i, y_j)`, :math:`\psi` = 1, 1/2, 0 for more, equal, less; equal to the
-    rank form with midranks and to the trapezoidal area with one vertex a distinct score.
+    rank form with midranks and to the trapezoidal area with one vertex a distinct score [1]_. Any strictly rising map
+    of the scores leaves it as it is.
 
     Parameters
     ----------
@@ -126,26 +128,34 @@ def auroc(labels: ArrayLike, scores: ArrayLike, *, weights: ArrayLike | None = N
         Shape (n,); labels 0 nominal, 1 anomalous.
     weights
         Shape (n,), 0 or more.
+    nan_policy, inf_policy
+        ``error``; or ``drop`` rows whose score is NaN, and ``rank`` infinite scores as lowest and highest.
 
     Raises
     ------
     UndefinedError
         A class is missing.
+    InputError
+        Labels are not 0/1, scores are not finite (code ``NonFiniteScore``), or the lengths differ.
+
+    References
+    ----------
+    .. [1] Hanley & McNeil (1982), The meaning and use of the area under a receiver operating characteristic curve.
 
     Examples
     --------
     >>> round(auroc([0, 0, 0, 0, 1, 1, 1], [1, 2, 2, 3, 2, 3, 4]), 7)
     0.7916667
     """
-    y, s = checked_scores(labels, scores)
-    need_both_classes(y, "AUROC")
-    value = float(_auroc(_Ranking(y, s), checked_weights(weights, len(y)).reshape(1, -1))[0])
+    y, s, w = weighted_rows(labels, scores, weights, "AUROC", nan_policy, inf_policy)
+    value = float(_auroc(_Ranking(y, s), w.reshape(1, -1))[0])
     if math.isnan(value):
         raise UndefinedError(one_class("AUROC", 0, 0) + " of weight above 0")
     return value
 
 
-def average_precision(labels: ArrayLike, scores: ArrayLike, *, weights: ArrayLike | None = None) -> float:
+def average_precision(labels: ArrayLike, scores: ArrayLike, *, weights: ArrayLike | None = None,
+                      nan_policy: str = "error", inf_policy: str = "error") -> float:  # fmt: skip
     r"""Average precision: :math:`\sum_k (R_k - R_{k-1}) P_k` over distinct scores, falling (no interpolation).
 
     Tied images enter together. Chance level: the share of anomalous images, P / (P + N).
@@ -156,20 +166,27 @@ def average_precision(labels: ArrayLike, scores: ArrayLike, *, weights: ArrayLik
         Shape (n,); labels 0 nominal, 1 anomalous.
     weights
         Shape (n,), 0 or more.
+    nan_policy, inf_policy
+        ``error``; or ``drop`` rows whose score is NaN, and ``rank`` infinite scores as lowest and highest.
 
     Raises
     ------
     UndefinedError
         A class is missing.
+    InputError
+        Labels are not 0/1, scores are not finite (code ``NonFiniteScore``), or the lengths differ.
+
+    References
+    ----------
+    Boyd, Eng & Page (2013), Area under the precision-recall curve: point estimates and confidence intervals.
 
     Examples
     --------
     >>> round(average_precision([0, 0, 0, 0, 1, 1, 1], [1, 2, 2, 3, 2, 3, 4]), 7)
     0.7222222
     """
-    y, s = checked_scores(labels, scores)
-    need_both_classes(y, "average precision")
-    value = float(_average_precision(_Ranking(y, s), checked_weights(weights, len(y)).reshape(1, -1))[0])
+    y, s, w = weighted_rows(labels, scores, weights, "average precision", nan_policy, inf_policy)
+    value = float(_average_precision(_Ranking(y, s), w.reshape(1, -1))[0])
     if math.isnan(value):
         raise UndefinedError(one_class("average precision", 0, 0) + " of weight above 0")
     return value

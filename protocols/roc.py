@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import UndefinedError
-from .inputs import checked_fraction, checked_scores, checked_weights, need_both_classes, one_class
+from .inputs import checked_fraction, one_class, weighted_rows
 
 
 class RocCurve(NamedTuple):
@@ -19,8 +19,12 @@ class RocCurve(NamedTuple):
     thresholds: NDArray[np.float64]
 
 
-def roc_curve(labels: ArrayLike, scores: ArrayLike, *, weights: ArrayLike | None = None) -> RocCurve:
-    """Return the ROC curve; collinear vertices are kept.
+def roc_curve(labels: ArrayLike, scores: ArrayLike, *, weights: ArrayLike | None = None, nan_policy: str = "error",
+              inf_policy: str = "error") -> RocCurve:  # fmt: skip
+    """Return the ROC curve: FP/N and TP/P of ``score >= threshold``; collinear vertices are kept.
+
+    Tied images enter together, whatever their class. Above a score of inf there is no threshold: the first vertex,
+    (0, 0), is then only the beginning of the curve.
 
     Parameters
     ----------
@@ -28,6 +32,8 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike, *, weights: ArrayLike | None
         Shape (n,).
     weights
         Shape (n,), 0 or more.
+    nan_policy, inf_policy
+        ``error``; or ``drop`` rows whose score is NaN, and ``rank`` infinite scores as lowest and highest.
 
     Returns
     -------
@@ -38,6 +44,12 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike, *, weights: ArrayLike | None
     ------
     UndefinedError
         A class is missing.
+    InputError
+        Labels are not 0/1, scores are not finite (code ``NonFiniteScore``), or the lengths differ.
+
+    References
+    ----------
+    Fawcett (2006), An introduction to ROC analysis, algorithm 1.
 
     Examples
     --------
@@ -45,9 +57,7 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike, *, weights: ArrayLike | None
     >>> curve.fpr.round(2).tolist(), curve.tpr.round(4).tolist()
     ([0.0, 0.0, 0.25, 0.75, 1.0], [0.0, 0.3333, 0.6667, 1.0, 1.0])
     """
-    y, s = checked_scores(labels, scores)
-    need_both_classes(y, "the ROC curve")
-    w = checked_weights(weights, len(y)).reshape(-1)
+    y, s, w = weighted_rows(labels, scores, weights, "the ROC curve", nan_policy, inf_policy)
     distinct, group = np.unique(s, return_inverse=True)
     caught = np.cumsum(np.bincount(group, w * y)[::-1])
     rejected = np.cumsum(np.bincount(group, w * (1 - y))[::-1])
@@ -61,7 +71,8 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike, *, weights: ArrayLike | None
 
 
 def partial_auroc(labels: ArrayLike, scores: ArrayLike, *, max_fpr: float, standardised: bool = False,
-                  weights: ArrayLike | None = None) -> float:  # fmt: skip
+                  weights: ArrayLike | None = None, nan_policy: str = "error", inf_policy: str = "error"
+                  ) -> float:  # fmt: skip
     r"""Area under the ROC curve for false positive rates up to ``max_fpr`` (trapezoid, linear at the end).
 
     Parameters
@@ -75,10 +86,24 @@ def partial_auroc(labels: ArrayLike, scores: ArrayLike, *, max_fpr: float, stand
         :math:`\frac12 (1 + (A - m^2/2) / (m - m^2/2))`.
     weights
         Shape (n,), 0 or more.
+    nan_policy, inf_policy
+        ``error``; or ``drop`` rows whose score is NaN, and ``rank`` infinite scores as lowest and highest.
+
+    Returns
+    -------
+    float
+        From 0 to m, or standardised at most 1; below 0.5 if worse than chance.
+
+    Raises
+    ------
+    UndefinedError
+        A class is missing.
+    InputError
+        ``max_fpr`` is not in (0, 1], or the arrays are wrong.
 
     References
     ----------
-    .. [1] McClish (1989), Analyzing a portion of the ROC curve.
+    .. [1] McClish (1989), Analyzing a portion of the ROC curve, equation 5.
 
     Examples
     --------
@@ -91,7 +116,7 @@ def partial_auroc(labels: ArrayLike, scores: ArrayLike, *, max_fpr: float, stand
     m = checked_fraction(max_fpr, "max_fpr", closed=True)
     if m == 0:
         checked_fraction(max_fpr, "max_fpr")
-    curve = roc_curve(labels, scores, weights=weights)
+    curve = roc_curve(labels, scores, weights=weights, nan_policy=nan_policy, inf_policy=inf_policy)
     area = area_up_to(curve.fpr, curve.tpr, m)
     return 0.5 * (1 + (area - m * m / 2) / (m - m * m / 2)) if standardised else area
 
@@ -109,8 +134,35 @@ def area_up_to(x: NDArray[np.float64], y: NDArray[np.float64], end: float) -> fl
     return float(np.sum(np.diff(stop) * (values[1:] + values[:-1]) / 2))
 
 
-def auroc_bounds(labels: ArrayLike, scores: ArrayLike) -> tuple[float, float]:
-    """Return the AUROC if every tie between the classes were lost, and if every tie were won.
+def auroc_bounds(labels: ArrayLike, scores: ArrayLike, *, nan_policy: str = "error", inf_policy: str = "error"
+                 ) -> tuple[float, float]:  # fmt: skip
+    r"""Return the AUROC if every tie between the classes were lost, and if every tie were won.
+
+    :math:`\frac{1}{PN} \#\{x_i > y_j\}` and :math:`\frac{1}{PN} \#\{x_i \ge y_j\}`; their mean is the AUROC.
+    More than 0.005 apart they are worth reporting: the scores are rounded or saturated.
+
+    Parameters
+    ----------
+    labels, scores
+        Shape (n,).
+    nan_policy, inf_policy
+        ``error``; or ``drop`` rows whose score is NaN, and ``rank`` infinite scores as lowest and highest.
+
+    Returns
+    -------
+    tuple of float
+        Pessimistic and optimistic AUROC.
+
+    Raises
+    ------
+    UndefinedError
+        A class is missing.
+    InputError
+        The arrays are wrong.
+
+    References
+    ----------
+    Fawcett (2006), An introduction to ROC analysis, section 4 (optimistic and pessimistic curves).
 
     Examples
     --------
@@ -118,17 +170,40 @@ def auroc_bounds(labels: ArrayLike, scores: ArrayLike) -> tuple[float, float]:
     >>> round(low, 4), round(high, 4)
     (0.6667, 0.9167)
     """
-    y, s = checked_scores(labels, scores)
-    n_nominal, n_anomalous = need_both_classes(y, "AUROC")
+    y, s, _ = weighted_rows(labels, scores, None, "AUROC", nan_policy, inf_policy)
     nominal, anomalous = np.sort(s[y == 0]), s[y == 1]
-    pairs = n_nominal * n_anomalous
+    pairs = len(nominal) * len(anomalous)
     below = int(np.searchsorted(nominal, anomalous, "left").sum())
     not_above = int(np.searchsorted(nominal, anomalous, "right").sum())
     return below / pairs, not_above / pairs
 
 
-def tpr_at_fpr(labels: ArrayLike, scores: ArrayLike, *, fpr: float) -> float:
+def tpr_at_fpr(labels: ArrayLike, scores: ArrayLike, *, fpr: float, nan_policy: str = "error",
+               inf_policy: str = "error") -> float:  # fmt: skip
     """Return the largest sensitivity of a real operating point whose false positive rate is at most ``fpr``.
+
+    A step, not an interpolation: some threshold has exactly this sensitivity. At ``fpr=0`` it is the share of
+    anomalous images above all nominal ones.
+
+    Parameters
+    ----------
+    labels, scores
+        Shape (n,).
+    fpr
+        In [0, 1].
+    nan_policy, inf_policy
+        ``error``; or ``drop`` rows whose score is NaN, and ``rank`` infinite scores as lowest and highest.
+
+    Raises
+    ------
+    UndefinedError
+        A class is missing.
+    InputError
+        ``fpr`` is out of range, or the arrays are wrong.
+
+    References
+    ----------
+    Pepe (2003), The statistical evaluation of medical tests for classification and prediction, section 4.3: ROC(t).
 
     Examples
     --------
@@ -136,12 +211,36 @@ def tpr_at_fpr(labels: ArrayLike, scores: ArrayLike, *, fpr: float) -> float:
     0.6667
     """
     limit = checked_fraction(fpr, "fpr", closed=True)
-    curve = roc_curve(labels, scores)
+    curve = roc_curve(labels, scores, nan_policy=nan_policy, inf_policy=inf_policy)
     return float(curve.tpr[curve.fpr <= limit + 1e-12].max())
 
 
-def fpr_at_tpr(labels: ArrayLike, scores: ArrayLike, *, tpr: float) -> float:
+def fpr_at_tpr(labels: ArrayLike, scores: ArrayLike, *, tpr: float, nan_policy: str = "error",
+               inf_policy: str = "error") -> float:  # fmt: skip
     """Return the smallest false positive rate of a real operating point whose sensitivity is at least ``tpr``.
+
+    A step, not an interpolation, as in :func:`tpr_at_fpr`.
+
+    Parameters
+    ----------
+    labels, scores
+        Shape (n,).
+    tpr
+        In [0, 1].
+    nan_policy, inf_policy
+        ``error``; or ``drop`` rows whose score is NaN, and ``rank`` infinite scores as lowest and highest.
+
+    Raises
+    ------
+    UndefinedError
+        A class is missing.
+    InputError
+        ``tpr`` is out of range, or the arrays are wrong.
+
+    References
+    ----------
+    Pepe (2003), The statistical evaluation of medical tests for classification and prediction, section 4.3: the
+    inverse of ROC(t).
 
     Examples
     --------
@@ -149,5 +248,5 @@ def fpr_at_tpr(labels: ArrayLike, scores: ArrayLike, *, tpr: float) -> float:
     0.75
     """
     limit = checked_fraction(tpr, "tpr", closed=True)
-    curve = roc_curve(labels, scores)
+    curve = roc_curve(labels, scores, nan_policy=nan_policy, inf_policy=inf_policy)
     return float(curve.fpr[curve.tpr >= limit - 1e-12].min())
