@@ -87,26 +87,25 @@ def draw_objects(defective: NDArray[np.bool_], n_resamples: int, rng: np.random.
     ndarray
         How often each object was drawn, shape (n_resamples, G).
     """
-    columns = np.concatenate([np.flatnonzero(~defective), np.flatnonzero(defective)])  # strata side by side
-    n_objects, n_good = len(defective), int((~defective).sum())
-    good = np.arange(n_objects) < n_good
-    size, first = np.where(good, n_good, n_objects - n_good), np.where(good, 0, n_good)
-    sorted_already = bool((columns == np.arange(n_objects)).all())
+    n_objects, n_good = len(defective), len(defective) - int(np.count_nonzero(defective))
+    in_order = not defective[:n_good].any()
+    columns = None if in_order else np.concatenate([np.flatnonzero(~defective), np.flatnonzero(defective)])
     drawn = np.empty((n_resamples, n_objects), np.int64)
     step = max(1, min(n_resamples, IN_CACHE // max(n_objects, 1)))
     # Buffers are used again: asking for memory would take as long as filling it.
     uniform, picked = np.empty((step, n_objects)), np.empty((step, n_objects), np.int64)
-    start_of_row = n_objects * np.arange(step)[:, None] + first
     for start in range(0, n_resamples, step):
         rows = drawn[start : start + step]
         u, p = uniform[: len(rows)], picked[: len(rows)]
         rng.random(out=u)
-        # A double below 1 times a size below 2^52 stays below the size.
-        np.multiply(u, size, out=u)
+        # Strata side by side. A double below 1 times a size below 2^52 stays below the size.
+        u[:, :n_good] *= n_good
+        u[:, n_good:] *= n_objects - n_good
         np.copyto(p, u, casting="unsafe")
-        np.add(p, start_of_row[: len(rows)], out=p)
+        p += n_objects * np.arange(len(rows))[:, None]
+        p[:, n_good:] += n_good
         counts = np.bincount(p.ravel(), minlength=rows.size).reshape(rows.shape)
-        if sorted_already:
+        if columns is None:
             rows[:] = counts
         else:
             rows[:, columns] = counts

@@ -54,8 +54,10 @@ class ObjectAuroc:
         # How many nominal images are below each anomalous one, and how many are not above.
         self._below = np.searchsorted(self._nominal_scores, self._anomalous_scores, "left")
         self._not_above = np.searchsorted(self._nominal_scores, self._anomalous_scores, "right")
+        self._tied = not np.array_equal(self._below, self._not_above)
+        self._nominal_columns, self._anomalous_columns = _neighbours(self._nominal), _neighbours(self._anomalous)
 
-    @property
+    @cached_property
     def by_pairs(self) -> bool:
         """Whether the matrix of pairs is the faster way."""
         g, h = int((self.n_anomalous > 0).sum()), int((self.n_nominal > 0).sum())
@@ -83,15 +85,14 @@ class ObjectAuroc:
 
     def values_by_sums(self, weights: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the same by running sums over the images in the order of their scores."""
-        tied = not np.array_equal(self._below, self._not_above)
         won, p, n = (np.empty(len(weights), np.int64) for _ in range(3))
         for rows in blocks(len(weights), max(1, len(self._nominal) + len(self._anomalous))):
             w = weights[rows]
             below = np.zeros((len(w), len(self._nominal) + 1), np.int64)
-            np.cumsum(_at(w, self._nominal), axis=1, out=below[:, 1:])
+            np.cumsum(_at(w, self._nominal_columns), axis=1, out=below[:, 1:])
             beaten = below.take(self._below, axis=1)
-            beaten += below.take(self._not_above, axis=1) if tied else beaten
-            caught = _at(w, self._anomalous)
+            beaten += below.take(self._not_above, axis=1) if self._tied else beaten
+            caught = _at(w, self._anomalous_columns)
             won[rows], p[rows], n[rows] = np.einsum("bi,bi->b", beaten, caught), caught.sum(axis=1), below[:, -1]
         return _share(won, p, n)
 
@@ -126,11 +127,16 @@ def _ranked(scores: NDArray[np.float64], index: NDArray[np.int64]) -> tuple[NDAr
     return scores[order], index[order]
 
 
-def _at(weights: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the weights of these columns; a view where they are neighbours, as where every image is an object."""
+def _neighbours(columns: NDArray[np.int64]) -> slice | NDArray[np.int64]:
+    """Return a slice where the columns are neighbours, as where every image is an object: it needs no copy."""
     if len(columns) and np.array_equal(columns, np.arange(columns[0], columns[0] + len(columns))):
-        return weights[:, columns[0] : columns[0] + len(columns)]
-    return weights.take(columns, axis=1)
+        return slice(int(columns[0]), int(columns[0]) + len(columns))
+    return columns
+
+
+def _at(weights: NDArray[np.int64], columns: slice | NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the weights of these columns."""
+    return weights[:, columns] if isinstance(columns, slice) else weights.take(columns, axis=1)
 
 
 def _counted(index: NDArray[np.int64], objects: NDArray[np.int64], against: NDArray[np.int64],
