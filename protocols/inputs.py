@@ -184,6 +184,10 @@ def object_index(objects: Iterable[Any], n: int) -> tuple[NDArray[Any], NDArray[
     InputError
         Code ``EmptyObjectId`` when an id is missing: images without one must not become one big object.
     """
+    if isinstance(objects, np.ndarray) and objects.dtype.kind in "iu" and objects.ndim == 1:
+        _refuse_lengths(n, len(objects), "objects")  # whole numbers are never missing
+        ids_found, places = np.unique(objects, return_inverse=True)
+        return ids_found, places.astype(np.int64)
     values = list(objects)
     _refuse_lengths(n, len(values), "objects")
     for position, value in enumerate(values):

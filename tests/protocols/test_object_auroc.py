@@ -6,6 +6,7 @@ from sklearn.metrics import roc_auc_score
 
 from protocols import metrics as m
 from protocols.errors import InputError
+from protocols.inputs import object_index
 from protocols.intervals import object_auroc
 from protocols.intervals.bootstrap import bootstrap_interval
 from protocols.intervals.draws import draw_objects, ordered_objects
@@ -144,3 +145,12 @@ def test_replicates_follow_the_loop_over_scikit_learn_on_the_same_draws():
     weights = draw_objects(np.arange(20) < 8, 50, rng)
     loop = [roc_auc_score(np.repeat(labels, w[index]), np.repeat(scores, w[index])) for w in weights]
     np.testing.assert_allclose(ObjectAuroc(labels, scores, index, 20).values(weights), loop, atol=1e-12)
+
+
+@given(st.lists(st.integers(0, 5), max_size=12))
+def test_arrays_and_lists_of_numbers_name_the_same_objects(names):
+    for dtype in (np.int64, np.int32, np.uint8):
+        ids, index = object_index(np.array(names, dtype), len(names))
+        expected_ids, expected = object_index(names, len(names))
+        assert ids.tolist() == expected_ids.tolist()
+        np.testing.assert_array_equal(index, expected)
