@@ -12,9 +12,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .directions import SWAPPED, judge_repeats
 from .errors import InputError, UndefinedError
 from .estimates import grouping_notes, levels_of, noted
-from .intervals.protocol_bootstrap import KEY, Judged, Key, Replicates, judge_all, judged
+from .intervals.protocol_bootstrap import KEY, Judged, Key, Replicates, judged
 from .intervals.resampling import Resampling, Seed, resample_objects
 from .intervals.stretched import Scale, stretched_interval
 from .judging import Criterion, Weighted
@@ -66,6 +67,7 @@ def naive_minus_three_way(
     if not there:
         return rows
     notes = tuple(dict.fromkeys((*grouping_notes(naive_table, naive.object_policy), *naive_split.notes)))
+    notes += (SWAPPED,) if three_way.swap else ()
     both = set(levels_of(naive_table, naive.object_policy)) & set(levels_of(there[0][1], three_way.object_policy))
     for level_of_analysis in sorted(both):
         try:
@@ -81,7 +83,7 @@ def naive_minus_three_way(
         parts = _parts(repeats)
         resampling = resample_objects([last, *parts], n_resamples=three_way.n_resamples, seed=seed, key=KEY)
         rules = [c for c in three_way.criteria if c.name == "youden"]
-        honest = judge_all(repeats, resampling, rules)
+        honest = judge_repeats(repeats, resampling, rules, swap=three_way.swap)
         data, drawn = best_checkpoint(checkpoints), best_checkpoint(checkpoints, resampling)
         pairs = [("auroc", "", data.last, drawn.last, honest["inference", "auroc", ""])]
         if len(checkpoints) > 1:
@@ -151,7 +153,7 @@ def ungrouped_minus_grouped(
     resampling = resample_objects(
         [part for side in sides for part in _parts(side)], n_resamples=three_way.n_resamples, seed=seed, key=KEY
     )
-    ungrouped, grouped_ = (judge_all(side, resampling, three_way.criteria) for side in sides)
+    ungrouped, grouped_ = (judge_repeats(side, resampling, three_way.criteria, swap=three_way.swap) for side in sides)
     keys: list[Key] = [("inference", "auroc", "")]
     keys += [("inference", metric, c.name) for c in three_way.criteria for metric in COMPARABLE]
     counts = count_distinct([r.inference for side in sides for r in side])

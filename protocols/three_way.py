@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .directions import SWAPPED, directions, judge_repeats
 from .errors import InputError, UndefinedError
-from .estimates import (
-    PROPORTIONS,
-    auroc_estimate,
-    grouping_notes,
-    levels_of,
-    noted,
-    proportion_estimate,
-    undefined,
-    with_counts,
-)
-from .intervals.protocol_bootstrap import KEY, Judged, Replicates, judge, judge_all, judged, summary, weigh
-from .intervals.resampling import Resampling, Seed, resample_objects
-from .intervals.stretched import Scale, stretched_interval
-from .judging import FREE, Criterion, Weighted, criteria, reason_undefined
+from .estimates import grouping_notes, levels_of, noted, undefined
+from .intervals.protocol_bootstrap import KEY, Judged, Replicates, judged, summary
+from .intervals.resampling import Seed, resample_objects
+from .intervals.stretched import Scale
+from .judging import FREE, Criterion, criteria, reason_undefined
+from .one_repeat import figures_of, threshold_of
 from .partition import Split
-from .results import Estimate, ResultRow, Threshold
+from .rehalving import rehalved
+from .results import ResultRow
+from .rotation import rotations
 from .samples import SampleTable
 from .scores import ScoreTable
-from .splits import grouped_three_way
-from .thresholds import select_threshold
+from .splits import check_repeats, grouped_three_way
+from .threshold_spread import spread_of_thresholds
 from .units import count_distinct
 
 Rules = Sequence[tuple[str, Mapping[str, object]]]
 
-# Where each decision is judged, with what its metric's name then begins with.
-PARTITIONS_OF_A_DECISION = (("threshold", ""), ("threshold-inference", "optimism_"), ("inference", ""))
+_OF_BOTH_DESIGNS = ("nominal_ratio", "quota_unit", "merge_nominal_test", "min_train_share", "ndo", "object_policy")
 _KEPT_NOTES = ("departs_from_paper", "unbalanced")  # of the split's notes, those that bear on every value
 
 
@@ -47,8 +39,23 @@ class ThreeWay:
     ----------
     thresholds
         Rules with their parameters; each is selected on the threshold partition.
-    repeats, design, nominal_ratio, quota_unit, merge_nominal_test, min_train_share, ndo, object_policy
-        As in :func:`~protocols.splits.grouped_three_way`; the design is ``resample``.
+    repeats
+        Independent splits of the design ``resample``; of each block.
+    design
+        ``resample``: :func:`~protocols.splits.grouped_three_way`; ``rotate``: :func:`~protocols.rotation.rotations`,
+        ``runs`` runs of ``folds`` folds.
+    nominal_ratio, quota_unit, merge_nominal_test, min_train_share, ndo, object_policy
+        As in these two.
+    swap
+        Judge each repeat in both directions, threshold and inference exchanged, without another training: the value
+        of a repeat is the mean of the two. For ``resample`` only.
+    folds, runs
+        Of the design ``rotate``.
+    blocks
+        How often the whole experiment is done: ``blocks`` times as many repeats or runs, for replicability.
+    conditional
+        The blocks after the first are drawn from the threshold and inference partitions of the trained repeats, without
+        further trainings; for ``resample`` only.
     level
         Confidence level of the intervals.
     n_resamples
@@ -75,22 +82,46 @@ class ThreeWay:
     object_score: str = "max"
     prevalence: float | None = None
     name: str = "three_way"
+    swap: bool = False
+    folds: int = 5
+    runs: int = 10
+    blocks: int = 1
+    conditional: bool = False
 
     def plan(self, samples: SampleTable, seed: int) -> list[Split]:
-        """Return one split a repeat."""
-        if self.design != "resample":
-            raise InputError("design", self.design, "resample", "This version has no other design.")
-        return grouped_three_way(
-            samples,
-            repeats=self.repeats,
-            seed=seed,
-            nominal_ratio=self.nominal_ratio,
-            quota_unit=self.quota_unit,
-            merge_nominal_test=self.merge_nominal_test,
-            min_train_share=self.min_train_share,
-            ndo=self.ndo,
-            object_policy=self.object_policy,
-        )
+        """Return one split a training: block by block; of ``rotate`` run by run."""
+        self._check_design()
+        options = {name: getattr(self, name) for name in _OF_BOTH_DESIGNS}
+        blocks = 1 if self.conditional else self.blocks
+        if self.design == "rotate":
+            check_repeats(self.runs, "runs", "Use 5 to 10.")
+            return rotations(samples, runs=self.runs * blocks, folds=self.folds, seed=seed, **options)
+        check_repeats(self.repeats, "repeats", "Use 5 to 10.")
+        return grouped_three_way(samples, repeats=self.repeats * blocks, seed=seed, **options)
+
+    def rehalved(self, splits: Sequence[Split], samples: SampleTable, seed: int) -> list[list[Split]]:
+        """Return the splits of the conditional blocks after the first: of every trained repeat, halved anew.
+
+        Empty where the blocks are trained, or there is one.
+        """
+        if not self.conditional:
+            return []
+        options = {name: getattr(self, name) for name in ("quota_unit", "ndo", "object_policy")}
+        return [
+            [rehalved(split, samples, block=block, seed=seed, **options) for split in splits]
+            for block in range(1, self.blocks)
+        ]
+
+    def _check_design(self) -> None:
+        if self.design not in ("resample", "rotate"):
+            raise InputError("design", self.design, "resample or rotate", "The default is resample.")
+        check_repeats(self.blocks, "blocks", "1 is the plain protocol; replicability needs 2, better 10.")
+        for name in ("swap", "conditional"):
+            if getattr(self, name) and self.design == "rotate":
+                fix = f"Leave {name} out, or take design resample."
+                raise InputError(name, True, f"design resample with {name}", fix)
+        if self.conditional and self.blocks < 2:
+            raise InputError("blocks", self.blocks, "at least 2 blocks with conditional", "10 are advised.")
 
     @property
     def criteria(self) -> tuple[Criterion, ...]:
@@ -154,42 +185,13 @@ class ThreeWay:
     def _rows_of_repeat(
         self, index: int, repeat: Judged, level_of_analysis: str, notes: tuple[str, ...], seed: Seed
     ) -> Iterator[ResultRow]:
-        resampling = resample_objects(
-            (repeat.threshold, repeat.inference), n_resamples=self.n_resamples, seed=seed, key=KEY
-        )
-        value, drawn = weigh(repeat, None), weigh(repeat, resampling)
-        found, replicates = judge(*value, self.criteria), judge(*drawn, self.criteria)
-
-        def row(partition: str, metric: str, estimate: Estimate, rule: str = "", cut: float | None = None) -> ResultRow:
-            optimistic = partition == "threshold"
-            return ResultRow(
-                self.name, index, partition, level_of_analysis, metric, noted(estimate, notes), rule, cut, 1, optimistic
+        parts = (repeat.threshold, repeat.inference)
+        resampling = resample_objects(parts, n_resamples=self.n_resamples, seed=seed, key=KEY)
+        for f in figures_of(repeat, resampling, self.criteria, level=self.level, swap=self.swap):
+            estimate, optimistic = noted(f.estimate, notes), f.partition == "threshold"
+            yield ResultRow(
+                self.name, index, f.partition, level_of_analysis, f.metric, estimate, f.rule, f.cut, 1, optimistic
             )
-
-        yield row("inference", "auroc", auroc_estimate(repeat.inference, level=self.level))
-        ap = self._bootstrapped("average_precision", found, replicates, resampling, repeat, None)
-        yield row("inference", "average_precision", ap)
-        for criterion in self.criteria:
-            chosen = self._threshold(repeat, criterion)
-            if chosen.status == "undefined":  # no threshold, no decision to judge
-                for metric in criterion.metrics:
-                    for partition, name in PARTITIONS_OF_A_DECISION:
-                        judged_on = repeat.threshold if partition == "threshold" else repeat.inference
-                        nowhere = undefined(chosen.notes[0], judged_on, level=self.level)
-                        yield row(partition, f"{name}{metric}", nowhere, criterion.name)
-                continue
-            cut = float(found["threshold", "threshold", criterion.name][0])
-            fixed = self._at(cut, criterion, drawn[1])
-            for metric in criterion.metrics:
-                for partition, name in (("threshold", metric), ("threshold-inference", f"optimism_{metric}")):
-                    estimate = self._bootstrapped(name, found, replicates, resampling, repeat, criterion, partition)
-                    yield row(partition, name, noted(estimate, chosen.notes), criterion.name, cut)
-                if metric in PROPORTIONS:
-                    estimate = proportion_estimate(repeat.inference, cut, metric, level=self.level)
-                else:
-                    fixed_at = replicates | {("inference", metric, criterion.name): fixed[metric]}
-                    estimate = self._bootstrapped(metric, found, fixed_at, resampling, repeat, criterion)
-                yield row("inference", metric, noted(estimate, chosen.notes), criterion.name, cut)
 
     def _rows_over_repeats(
         self, repeats: Sequence[Judged], level_of_analysis: str, notes: tuple[str, ...], seed: Seed
@@ -199,12 +201,18 @@ class ThreeWay:
         resampling = resample_objects(parts["threshold-inference"], n_resamples=self.n_resamples, seed=seed, key=KEY)
         counts = {name: count_distinct(units) for name, units in parts.items()}
         by_name = {criterion.name: criterion for criterion in self.criteria}
-        chosen = [(c.name, self._threshold(r, c)) for c in self.criteria for r in repeats]
+        each = [
+            direction for way in zip(*(directions(r, self.swap) for r in repeats), strict=True) for direction in way
+        ]
+        if self.swap:
+            counts = dict.fromkeys(counts, counts["threshold-inference"])
+        chosen = [(c.name, threshold_of(direction, c)) for c in self.criteria for direction in each]
+        found = judge_repeats(repeats, resampling, self.criteria, swap=self.swap)
         nowhere = {name: t.notes[0] for name, t in chosen if t.status == "undefined"}
-        for (partition, metric, rule), result in judge_all(repeats, resampling, self.criteria).items():
+        for (partition, metric, rule), result in found.items():
             if metric == "threshold":
                 if len(repeats) > 1:
-                    estimate = _spread_of_thresholds(result, repeats, resampling, self.level)
+                    estimate = spread_of_thresholds(result, each, resampling, self.level)
                     metric = "threshold_sd"
                 else:
                     continue
@@ -232,41 +240,10 @@ class ThreeWay:
                 partition == "threshold" and metric != "threshold_sd",
             )
 
-    def _bootstrapped(
-        self,
-        metric: str,
-        found: Mapping[tuple[str, str, str], NDArray[np.float64]],
-        replicates: Mapping[tuple[str, str, str], NDArray[np.float64]],
-        resampling: Resampling,
-        repeat: Judged,
-        criterion: Criterion | None,
-        partition: str = "inference",
-    ) -> Estimate:
-        key = (partition, metric, criterion.name if criterion else "")
-        judged_on = repeat.threshold if partition == "threshold" else repeat.inference
-        value = found[key]
-        if np.isnan(value[0]):
-            return undefined(reason_undefined(metric.removeprefix("optimism_")), judged_on, level=self.level)
-        scale = Scale.of(metric, judged_on.n_objects, criterion)
-        own = partition != "inference"
-        estimate = stretched_interval(replicates[key], [value], resampling, scale, level=self.level, widen=own)
-        return with_counts(estimate, judged_on)
-
-    def _threshold(self, repeat: Judged, criterion: Criterion) -> Threshold:
-        tuning, parameters = repeat.threshold, criterion.parameters
-        try:
-            return select_threshold(
-                tuning.labels, tuning.scores, criterion.rule, objects=tuning.objects, **parameters  # type: ignore[arg-type]
-            )  # fmt: skip
-        except UndefinedError as error:  # a guarantee needs more units than the partition has
-            return Threshold(math.nan, criterion.rule, parameters, "undefined", (str(error),))
-
-    def _at(self, cut: float, criterion: Criterion, test: Weighted) -> dict[str, NDArray[np.float64]]:
-        return test.decisions(np.full(test.weights.shape[0], cut), criterion)
-
     def _notes(self, split: Split, table: ScoreTable, level_of_analysis: str) -> tuple[str, ...]:
         notes = grouping_notes(table, self.object_policy)
         notes += tuple(note for note in split.notes if note.startswith(_KEPT_NOTES))
+        notes += (SWAPPED,) if self.swap else ()
         return (*notes, f"object score: {self.object_score}") if level_of_analysis == "object" else notes
 
     def _undefined_rows(
@@ -292,38 +269,3 @@ def _spread_of_values(result: Replicates) -> tuple[str, ...]:
         return ()
     median, least, most, sd = np.median(values), values.min(), values.max(), values.std(ddof=1)
     return (f"per repeat: median {median:.6g}, min {least:.6g}, max {most:.6g}, sd {sd:.6g}",)
-
-
-def _spread_of_thresholds(
-    result: Replicates, repeats: Sequence[Judged], resampling: Resampling, level: float
-) -> Estimate:
-    """Return the standard deviation of the thresholds over the repeats, with its percentile interval."""
-    method = "protocol bootstrap, percentile"
-    nominal = [r.threshold.scores[r.threshold.labels == 0] for r in repeats]
-    iqr = float(np.mean([np.subtract(*np.quantile(scores, [0.75, 0.25])) for scores in nominal]))
-    counts = count_distinct(r.threshold for r in repeats)
-    if not np.isfinite(result.values).all():
-        infinite = np.isinf(result.values).any()
-        reason = "an infinite threshold (nothing called anomalous)" if infinite else "a repeat without a threshold"
-        reason = f"{reason} has no spread"
-        return Estimate.undefined(reason, level=level, method=method, n_nominal=counts[0], n_anomalous=counts[1])
-    sd = float(np.std(result.values, ddof=1))
-    finite = np.where(np.isfinite(result.replicates).all(axis=0), result.replicates, np.nan)
-    usable, _ = resampling.usable(np.std(finite, axis=0, ddof=1))
-    low, high = (float(q) for q in np.quantile(usable, [(1 - level) / 2, (1 + level) / 2])) if usable.size else (sd, sd)
-    relative = f"{sd / iqr:.6g} of the mean IQR of nominal scores" if iqr > 0 else "the nominal scores have no IQR"
-    if not high - low > 1e-12 * max(sd, high):
-        notes = (relative, "the thresholds do not vary over the resamples: no interval")
-        nan = np.nan
-        return Estimate(sd, nan, nan, level, method, "degenerate", *counts, *resampling.n_objects, notes)
-    return Estimate(
-        sd,
-        min(low, sd),
-        max(high, sd),
-        level,
-        method,
-        "approximate",
-        *counts,
-        *resampling.n_objects,
-        (relative, "a spread of few thresholds: the interval is rough"),
-    )

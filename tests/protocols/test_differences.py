@@ -67,6 +67,18 @@ def test_the_same_scores_on_the_same_objects_differ_less_than_either_varies(runs
     assert gap.low < 0 < gap.high
 
 
+def test_with_swap_the_honest_side_is_the_mean_of_both_directions(runs):
+    naive, honest, naive_split, naive_table, splits, tables = runs
+    both = replace(honest, swap=True)
+    means = both.summarise(splits, tables)
+    for row in naive_minus_three_way(naive, both, *runs[2:]):
+        at = {"level_of_analysis": row.level_of_analysis, "threshold_rule": row.threshold_rule}
+        right = value_of(means, metric=row.metric.removesuffix("_best_checkpoint"), partition="inference", **at)
+        left = value_of(naive.evaluate(naive_split, naive_table), metric=row.metric, **at)
+        assert row.estimate.value == pytest.approx(left - right)
+        assert "swap: mean of both directions" in row.estimate.notes
+
+
 def test_no_repeat_gives_no_difference(runs):
     assert naive_minus_three_way(*runs[:5], [None] * 4) == []
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from protocols.decisions import confusion, decision_metrics
 from protocols.errors import InputError
 from protocols.metrics import auroc, average_precision
 from protocols.results import RESULT_COLUMNS
+from protocols.rotation import rotations
 from protocols.samples import SampleTable
 from protocols.scores import ScoreTable
 from protocols.three_way import ThreeWay
@@ -276,8 +279,18 @@ def test_a_parameter_of_none_is_one_that_was_not_given():
 
 @pytest.mark.parametrize(
     ("options", "text"),
-    [({"design": "rotate"}, "design"), ({"repeats": 0}, "repeats"), ({"ndo": "no"}, "ndo")],
-    ids=["design", "repeats", "ndo"],
+    [
+        ({"design": "shuffle"}, "design"),
+        ({"repeats": 0}, "repeats"),
+        ({"ndo": "no"}, "ndo"),
+        ({"blocks": 0}, "blocks"),
+        ({"conditional": True}, "at least 2 blocks"),
+        ({"design": "rotate", "swap": True}, "swap"),
+        ({"design": "rotate", "conditional": True, "blocks": 2}, "conditional"),
+        ({"design": "rotate", "folds": 1}, "folds"),
+        ({"design": "rotate", "runs": 0}, "runs"),
+    ],
+    ids=str,
 )
 def test_impossible_plans_are_refused(options, text):
     with pytest.raises(InputError, match=text):
@@ -297,3 +310,78 @@ def test_a_missing_score_is_named():
     lost = splits[0].inference[0]
     with pytest.raises(InputError, match=lost):
         protocol.evaluate(splits[0], ScoreTable.checked(frame[frame.sample_id != lost]))
+
+
+# -- designs -------------------------------------------------------------------------------------------------------
+
+
+def test_the_design_rotate_plans_runs_of_folds_and_blocks_multiply_them():
+    samples = SampleTable.checked(make_frame(n_good=40))
+    rotate = ThreeWay(design="rotate", runs=2, folds=4, ndo="evaluate")
+    assert rotate.plan(samples, 3) == rotations(samples, runs=2, folds=4, seed=3, ndo="evaluate")
+    blocks = replace(rotate, blocks=3).plan(samples, 3)
+    assert [s.run for s in blocks] == [run for run in range(6) for _ in range(4)]
+    # The first run of a block is drawn as any run is; only the note on few repeats differs.
+    assert [s.fingerprint for s in blocks[:8]] == [s.fingerprint for s in rotate.plan(samples, 3)]
+
+
+def test_blocks_are_fresh_repeats_and_conditional_ones_no_trainings():
+    samples = SampleTable.checked(make_frame())
+    plain, fresh = ThreeWay(repeats=3), ThreeWay(repeats=3, blocks=4)
+    splits = plain.plan(samples, 1)
+    assert len({s.fingerprint for s in fresh.plan(samples, 1)}) == 12
+    assert [s.fingerprint for s in fresh.plan(samples, 1)[:3]] == [s.fingerprint for s in splits]
+    assert fresh.rehalved(fresh.plan(samples, 1), samples, 1) == []
+    conditional = replace(fresh, conditional=True)
+    assert conditional.plan(samples, 1) == splits
+    blocks = conditional.rehalved(splits, samples, 1)
+    assert [len(block) for block in blocks] == [3, 3, 3]
+    assert len({s.fingerprint for s in [*splits, *(s for block in blocks for s in block)]}) == 12
+    assert all(a.train == b.train for block in blocks for a, b in zip(block, splits, strict=True))
+
+
+def test_swapped_values_are_the_means_of_both_directions_with_both_thresholds_in_the_notes():
+    frame = make_frame()
+    protocol, splits, table = planned(frame, swap=True)
+    each = [protocol.evaluate(split, table) for split in splits]
+    plain = ThreeWay(repeats=3, n_resamples=20, thresholds=RULES)
+    for split, rows in zip(splits, each, strict=True):
+        ways = [plain.evaluate(way, table) for way in (split, split.mirrored())]
+        assert len(rows) == len(ways[0])
+        for row in rows:
+            key = {k: getattr(row, k) for k in ("partition", "level_of_analysis", "metric", "threshold_rule")}
+            a, b = (one(way, **key) for way in ways)
+            values = a.estimate.value, b.estimate.value
+            assert row.estimate.value == pytest.approx(np.mean(values), nan_ok=True)
+            assert row.threshold is None
+            assert "swap: mean of both directions" in row.estimate.notes
+            if row.threshold_rule:
+                both = f"thresholds of both directions: {a.threshold:.6g} and {b.threshold:.6g}"
+                assert both in row.estimate.notes
+            if not np.isnan(values).any():
+                assert row.estimate.low <= row.estimate.value <= row.estimate.high
+                assert row.estimate.low < row.estimate.high
+            if row.level_of_analysis == "image":
+                assert row.estimate.n_objects_anomalous == 10
+                assert row.estimate.n_anomalous == frame.label.sum()
+
+
+def test_over_all_repeats_swapped_values_are_averaged_and_vary_less():
+    protocol, splits, table = planned(make_frame(n_defective=16, n_good=60), swap=True, repeats=6)
+    rows = protocol.summarise(splits, [table] * 6)
+    each = [protocol.evaluate(split, table) for split in splits]
+    plain = replace(protocol, swap=False)
+    once = plain.summarise(splits, [table] * 6)
+    at = {"partition": "inference", "level_of_analysis": "image", "threshold_rule": "youden"}
+    for metric in ("sensitivity", "balanced_accuracy"):
+        values = [one(rows_, metric=metric, **at).estimate.value for rows_ in each]
+        row = one(rows, metric=metric, **at)
+        assert row.estimate.value == pytest.approx(np.mean(values))
+        assert "swap: mean of both directions" in row.estimate.notes
+        assert row.n_repeats == 6
+        spread = [one(r, metric=metric, **at).estimate.high - one(r, metric=metric, **at).estimate.low
+                  for r in (rows, once)]  # fmt: skip
+        assert spread[0] < spread[1]
+    cuts = [select_threshold(*part(table.frame, ids)).value for s in splits for ids in (s.threshold, s.inference)]
+    row = one(rows, metric="threshold_sd", **{**at, "partition": "threshold"})
+    assert row.estimate.value == pytest.approx(np.std(cuts, ddof=1))
