@@ -64,6 +64,14 @@ if TYPE_CHECKING:
     from .order_statistics import conformal_p_value
     from .partition import Split
     from .pixel import aupro, pixel_auroc
+    from .power import (
+        HalfWidthSimulation,
+        PowerSimulation,
+        objects_for_half_width,
+        objects_for_power,
+        simulate_half_width,
+        simulate_power,
+    )
     from .precision_recall import aupr_trapezoid, precision_recall_curve
     from .prevalence import decision_metrics_at_prevalence, prevalence_curve
     from .results import Estimate, ResultRow, TestResult, Threshold
@@ -79,6 +87,7 @@ if TYPE_CHECKING:
     from .sample_size_of_difference import achieved_power, sample_size_difference
     from .samples import SampleTable
     from .scores import ScoreTable
+    from .simulation import StudyDesign
     from .splits import grouped_three_way
     from .three_way import ThreeWay
     from .thresholds import RULES, select_threshold
@@ -177,6 +186,13 @@ _HOME = {
     "ThreeWay": "three_way",
     "RULES": "thresholds",
     "select_threshold": "thresholds",
+    "HalfWidthSimulation": "power",
+    "PowerSimulation": "power",
+    "objects_for_half_width": "power",
+    "objects_for_power": "power",
+    "simulate_half_width": "power",
+    "simulate_power": "power",
+    "StudyDesign": "simulation",
 }
 
 __all__ = [
@@ -185,6 +201,7 @@ __all__ = [
     "DetectorError",
     "Estimate",
     "FriedmanResult",
+    "HalfWidthSimulation",
     "InputError",
     "Lab2FactoryError",
     "LeakageError",
@@ -192,6 +209,7 @@ __all__ = [
     "Naive",
     "NotFittedError",
     "Posterior",
+    "PowerSimulation",
     "Replicability",
     "ResultRow",
     "SampleSize",
@@ -199,6 +217,7 @@ __all__ = [
     "ScoreTable",
     "Split",
     "SplitError",
+    "StudyDesign",
     "TestResult",
     "ThreeWay",
     "Threshold",
@@ -246,6 +265,8 @@ __all__ = [
     "nemenyi_p_values",
     "non_inferiority_test",
     "object_ks_test",
+    "objects_for_half_width",
+    "objects_for_power",
     "p_value_replicability",
     "paired_object_ks_test",
     "pairwise_wilcoxon",
@@ -268,6 +289,8 @@ __all__ = [
     "sign_flip_test",
     "sign_test_over_datasets",
     "signed_rank_moments",
+    "simulate_half_width",
+    "simulate_power",
     "tpr_at_fpr",
     "trivial_costs",
     "wilcoxon_over_datasets",
