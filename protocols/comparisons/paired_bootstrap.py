@@ -132,7 +132,9 @@ def compared(y: NDArray[np.int64], a: NDArray[np.float64], b: NDArray[np.float64
     if not high > low:
         low = high = nan
         status, notes = "degenerate", ("the replicates hardly vary: no interval", *notes)
-    p = _p_value(replicates, df, alternative)
+    p, least = _p_value(replicates, df, alternative), _inverted(1 / (len(replicates) + 1), df, alternative)
+    if least > 1 - level:
+        notes = (f"{df + 1} objects in a class and {n_resamples} resamples have no p below {least:.2g}", *notes)
     statistic = difference / float(replicates.std(ddof=1))
     return TestResult(difference, low, high, level, statistic, nan, p, method, status, notes)
 
@@ -148,6 +150,11 @@ def _p_value(replicates: NDArray[np.float64], df: int, alternative: str) -> floa
     total = len(replicates)
     below = (1 + int((replicates <= 1e-12).sum())) / (total + 1)
     above = (1 + int((replicates >= -1e-12).sum())) / (total + 1)
-    q = {"two-sided": min(below, above), "greater": below, "less": above}[alternative]
-    p = float(special.stdtr(df, special.ndtri(q) * math.sqrt(df / (df + 1)))) if q < 1 else 1.0
+    share = {"two-sided": min(below, above), "greater": below, "less": above}[alternative]
+    return _inverted(share, df, alternative)
+
+
+def _inverted(share: float, df: int, alternative: str) -> float:
+    """Return the p value of a share of the replicates on the wrong side."""
+    p = float(special.stdtr(df, special.ndtri(share) * math.sqrt(df / (df + 1)))) if share < 1 else 1.0
     return min(2 * p, 1.0) if alternative == "two-sided" else p
