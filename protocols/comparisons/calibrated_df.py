@@ -71,11 +71,12 @@ def calibrate_df(runs: int, folds: int, n: int, *, scheme: str = "use_all", leve
     if size < k:
         raise InputError("n", size, f"at least {k}, one object a fold", "Use fewer folds.", code="OutOfRange")
     rng = generator(seed, "calibrate_df")
+    shuffles = generator(int(rng.integers(2**63)), "calibrate_df")  # of its own, so that blocks change nothing
     block = max(1, BLOCK // (r * size))
     ratios = []
     for start in range(0, simulations, block):
         values = rng.standard_normal((min(block, simulations - start), size))
-        sample = scheme_sample(fixed_learner_folds(values, r, k, rng), scheme)
+        sample = scheme_sample(fixed_learner_folds(values, r, k, shuffles), scheme)
         if sample.shape[-1] < 2:
             raise UndefinedError(f"{scheme} leaves {sample.shape[-1]} value: a t test needs two")
         sd = sample.std(axis=-1, ddof=1)
