@@ -10,6 +10,7 @@ import numpy as np
 from .intervals.clustered_delong import clustered_delong_interval
 from .intervals.delong import delong_interval
 from .intervals.proportions import clustered_proportion_interval
+from .intervals.small_samples import rough_below
 from .results import Estimate
 from .scores import ScoreTable
 from .units import Units, grouped, object_level_differs
@@ -19,20 +20,35 @@ PROPORTIONS = {"sensitivity": (1, True), "escape": (1, False), "overkill": (0, T
 
 
 def auroc_estimate(units: Units, *, level: float) -> Estimate:
-    """Return the AUROC: Obuchowski's clustered DeLong interval where objects have several units, else DeLong."""
+    """Return the AUROC: Obuchowski's clustered DeLong interval where objects have several units, else DeLong.
+
+    With Student's quantile by Satterthwaite, whatever the number of objects: that keeps the level from 20 defective
+    objects on (docs/coverage.md). Fewer than 10 objects in a class are noted.
+    """
     if units.clustered:
-        estimate = clustered_delong_interval(units.labels, units.scores, units.objects, level=level)
+        estimate = clustered_delong_interval(units.labels, units.scores, units.objects, level=level, small_sample=True)
     else:
-        estimate = delong_interval(units.labels, units.scores, level=level)
-    return with_counts(estimate, units)
+        estimate = delong_interval(units.labels, units.scores, level=level, small_sample=True)
+    return _noted_after(with_counts(estimate, units), rough_below(*units.n_objects))
 
 
 def proportion_estimate(units: Units, threshold: float, metric: str, *, level: float) -> Estimate:
-    """Return a rate of one class at a fixed threshold: Wilson with the effective number of units."""
+    """Return a rate of one class at a fixed threshold with the score interval of units in objects.
+
+    Where every unit is its own object that is Wilson's interval. Fewer than 10 objects in the class are noted.
+    """
     label, called = PROPORTIONS[metric]
     rows = units.labels == label
     outcomes = ((units.scores[rows] >= threshold) == called).astype(np.int64)
-    return with_counts(clustered_proportion_interval(outcomes, units.objects[rows], level=level), units)
+    estimate = clustered_proportion_interval(outcomes, units.objects[rows], level=level, method="score")
+    good, defective = units.n_objects
+    few = rough_below(n_defective=defective) if label else rough_below(n_good=good)
+    return _noted_after(with_counts(estimate, units), few)
+
+
+def _noted_after(estimate: Estimate, notes: tuple[str, ...]) -> Estimate:
+    """Return the estimate with notes on its interval, if it has one."""
+    return estimate if estimate.status == "undefined" else replace(estimate, notes=(*estimate.notes, *notes))
 
 
 def with_counts(estimate: Estimate, units: Units) -> Estimate:

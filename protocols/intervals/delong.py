@@ -10,6 +10,7 @@ from scipy import special
 
 from protocols.errors import InputError
 from protocols.inputs import checked_fraction, checked_scores, doubts, one_class
+from protocols.intervals.satterthwaite import df_of_units, satterthwaite_df
 from protocols.results import Estimate, Status
 
 SCALES = ("logit", "identity")
@@ -51,7 +52,8 @@ def delong_variance(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> f
     return float(v10.var(ddof=1) / len(v10) + v01.var(ddof=1) / len(v01))
 
 
-def delong_interval(labels: ArrayLike, scores: ArrayLike, *, level: float = 0.95, scale: str = "logit") -> Estimate:
+def delong_interval(labels: ArrayLike, scores: ArrayLike, *, level: float = 0.95, scale: str = "logit",
+                    small_sample: bool = False) -> Estimate:  # fmt: skip
     r"""AUROC with DeLong's interval; every image counts as independent.
 
     With views of the same object use :func:`~protocols.intervals.clustered_delong.clustered_delong_interval`.
@@ -67,6 +69,10 @@ def delong_interval(labels: ArrayLike, scores: ArrayLike, *, level: float = 0.95
         Confidence level.
     scale
         ``logit`` or ``identity``.
+    small_sample
+        Student's quantile instead of the normal one, with Satterthwaite's degrees of freedom from the spread and the
+        tails of the placement values: keeps the level where the normal quantile does not, as with 20 anomalous
+        images at an AUROC of 0.97. The rows of the protocols use it.
 
     Returns
     -------
@@ -92,15 +98,20 @@ def delong_interval(labels: ArrayLike, scores: ArrayLike, *, level: float = 0.95
     if not n_anomalous or not n_nominal:
         return Estimate.undefined(one_class("AUROC", n_nominal, n_anomalous), level=level, method=method,
                                   n_nominal=n_nominal, n_anomalous=n_anomalous)  # fmt: skip
-    value = float(placement_values(y, s)[0].mean())
+    v10, v01 = placement_values(y, s)
+    value = float(v10.mean())
     if n_anomalous < 2 or n_nominal < 2:
         return Estimate.undefined(
             f"AUROC is {value!r}, but DeLong's variance needs two images a class; got P={n_anomalous}, N={n_nominal}; "
             "hanley_mcneil_interval needs one, and strong assumptions",
             level=level, method=method, n_nominal=n_nominal, n_anomalous=n_anomalous)  # fmt: skip
-    se = math.sqrt(delong_variance(y, s))
-    low, high, status, notes = auroc_limits(value, se, float(special.ndtri((1 + level) / 2)), level, scale,
-                                            min(n_nominal, n_anomalous), "images")  # fmt: skip
+    parts = float(v10.var(ddof=1) / n_anomalous), float(v01.var(ddof=1) / n_nominal)
+    se = math.sqrt(sum(parts))
+    quantile = float(special.ndtri((1 + level) / 2))
+    if small_sample and se > 0:
+        df = satterthwaite_df(parts, (df_of_units(v10 - value), df_of_units(v01 - value)))
+        quantile, method = float(special.stdtrit(df, (1 + level) / 2)), f"{method}, t"
+    low, high, status, notes = auroc_limits(value, se, quantile, level, scale, min(n_nominal, n_anomalous), "images")
     return Estimate(value, low, high, level, method, status, n_nominal, n_anomalous, None, None,
                     (*notes, *doubts(s)), se)  # fmt: skip
 
