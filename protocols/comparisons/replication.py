@@ -54,7 +54,7 @@ class Replicability:
     notes: tuple[str, ...] = ()
 
 
-def replicability(outcomes: ArrayLike, *, level: float = 0.95) -> Replicability:
+def replicability(outcomes: ArrayLike, *, level: float = 0.95, directions: bool | None = None) -> Replicability:
     r"""Estimate the replicability of an experiment from repetitions of it [1]_ [2]_.
 
     The share of pairs of experiments with the same outcome,
@@ -63,9 +63,8 @@ def replicability(outcomes: ArrayLike, *, level: float = 0.95) -> Replicability:
     :math:`\pi` the chance of a rejection, although the estimate itself may fall below 1/2.
 
     Interval, two outcomes: Clopper and Pearson's limits of :math:`\pi`, mapped; the lower end is 1/2 where they
-    enclose 1/2. Three outcomes (both directions were found): the least and largest :math:`\sum_c \pi_c^2` over all
-    chances inside the three Clopper-Pearson intervals at level 1 - (1 - level)/3 each, so that they hold jointly
-    (conservative). Rejections that all go one way are two outcomes.
+    enclose 1/2. Three outcomes: the least and largest :math:`\sum_c \pi_c^2` over all chances inside the three
+    Clopper-Pearson intervals at level 1 - (1 - level)/3 each, so that they hold jointly (conservative).
 
     Parameters
     ----------
@@ -75,6 +74,9 @@ def replicability(outcomes: ArrayLike, *, level: float = 0.95) -> Replicability:
         bootstrap of outcomes.
     level
         Confidence level.
+    directions
+        Whether there could have been three outcomes. None: only if there is a -1. Say True wherever b could have
+        been found better: that it never was is no proof that it cannot, and the interval would be too narrow.
 
     Returns
     -------
@@ -101,6 +103,9 @@ def replicability(outcomes: ArrayLike, *, level: float = 0.95) -> Replicability:
     """
     e = _checked_outcomes(outcomes)
     checked_fraction(level, "level")
+    if directions is False and (e < 0).any():
+        raise InputError("directions", False, "True or None where there is a -1", "Leave it out, or map -1 to 1.",
+                         code="UnknownOutcome")  # fmt: skip
     n = len(e)
     better, none, worse = (int((e == outcome).sum()) for outcome in (1, 0, -1))
     counts, nan = (better, none, worse), math.nan
@@ -110,7 +115,7 @@ def replicability(outcomes: ArrayLike, *, level: float = 0.95) -> Replicability:
                              (f"replicability needs two experiments; got {n}",))  # fmt: skip
     value = sum(c * (c - 1) for c in counts) / (n * (n - 1))
     notes = []
-    if better and worse:
+    if worse if directions is None else directions:
         method = "three outcomes, joint Clopper-Pearson"
         low, high = _joint_limits(counts, 1 - (1 - level) / 3)
     else:
