@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .intervals.protocol_bootstrap import Judged, Key, Replicates, judge_all
+from .intervals.protocol_bootstrap import Judged, Key, Replicates, judge, judge_all, weigh
 from .intervals.resampling import Resampling
 from .judging import Criterion
 from .units import Units
@@ -21,17 +21,18 @@ def directions(repeat: Judged, swap: bool) -> tuple[Judged, ...]:
 
 
 def judge_repeats(
-    repeats: Sequence[Judged], resampling: Resampling, criteria: Sequence[Criterion], *, swap: bool = False
+    repeats: Sequence[Judged], resampling: Resampling | None, criteria: Sequence[Criterion], *, swap: bool = False
 ) -> dict[Key, Replicates]:
     """Return every metric of all repeats as :func:`~protocols.intervals.protocol_bootstrap.judge_all` does.
 
     With ``swap`` the value of a repeat is the mean of its two directions, on the same draws of objects; undefined
     where either is. The thresholds are not averaged: those of the first direction come first, then the others.
+    Without a resampling there are no replicates.
     """
-    forward = judge_all(repeats, resampling, criteria)
+    forward = _judge_all(repeats, resampling, criteria)
     if not swap:
         return forward
-    backward = judge_all([directions(repeat, True)[1] for repeat in repeats], resampling, criteria)
+    backward = _judge_all([directions(repeat, True)[1] for repeat in repeats], resampling, criteria)
     found = {}
     for key, a in forward.items():
         b = backward[key]
@@ -40,6 +41,16 @@ def judge_repeats(
         else:
             found[key] = Replicates((a.values + b.values) / 2, (a.replicates + b.replicates) / 2)
     return found
+
+
+def _judge_all(
+    repeats: Sequence[Judged], resampling: Resampling | None, criteria: Sequence[Criterion]
+) -> dict[Key, Replicates]:
+    if resampling is not None:
+        return judge_all(repeats, resampling, criteria)
+    values = [judge(*weigh(repeat, None), criteria) for repeat in repeats]
+    none = np.empty((len(values), 0))
+    return {key: Replicates(np.array([v[key][0] for v in values]), none) for key in values[0]}
 
 
 def averaged(found: Sequence[Mapping[Key, NDArray[np.float64]]]) -> dict[Key, NDArray[np.float64]]:

@@ -1,9 +1,9 @@
-"""Pairs of detectors on the same repeats: corrected resampled t tests, adjusted, with a decision in words."""
+"""Pairs of detectors on the same repeats: one primary test each, adjusted, with a decision in words."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -12,22 +12,21 @@ from scipy import special
 
 from protocols.errors import InputError, UndefinedError
 from protocols.estimates import grouping_notes, levels_of
-from protocols.intervals.protocol_bootstrap import KEY, Judged, Key, Replicates, judge_all, judged
-from protocols.intervals.resampling import Resampling, Seed, resample_objects
-from protocols.intervals.stretched import Scale, stretched_interval
-from protocols.judging import Criterion, criteria
+from protocols.intervals.protocol_bootstrap import Key
+from protocols.intervals.resampling import Seed
+from protocols.intervals.stretched import Scale
+from protocols.judging import criteria
 from protocols.partition import Split
 from protocols.results import COMPARISON_COLUMNS, Estimate, TestResult
 from protocols.samples import SampleTable
-from protocols.scores import ScoreTable
 
-from .class_resolved import SMOOTH, Overlap, auroc_weight, overlap, rho_of, smooth_weight
-from .corrected_t import corrected_resampled_ttest
+from .arena import Arena, Positions, Tables, make_arena
+from .correlated_bayes import correlated_bayes_ttest
+from .experiment_blocks import Block, Replication, fresh_blocks, replication
 from .multiplicity import adjust_p_values
+from .primary_test import TESTS, Differences, Primary, object_bootstrap, primary_test
 
 METRICS = ("auroc", "balanced_accuracy", "sensitivity", "specificity")
-
-Tables = Sequence[ScoreTable | None]
 
 
 def compare_detectors(
@@ -49,8 +48,16 @@ def compare_detectors(
     seed: Seed = 0,
     protocol: str = "three_way",
     category: str = "",
+    test: str = "auto",
+    swap: bool = False,
+    blocks: int = 1,
+    resplits: Sequence[Sequence[Split]] = (),
 ) -> list[dict[str, object]]:
     """Compare every pair of detectors, or each with the baseline, on the repeats that both have.
+
+    The primary test follows from the design: under ``rotate`` with 5 runs of 5 folds or more the t test on sorted
+    runs; with ``swap``, where every repeat uses all defective objects, the object bootstrap; else the corrected
+    resampled t test. Under ``rotate`` runs in which a fold lacks scores are left out.
 
     Parameters
     ----------
@@ -76,6 +83,16 @@ def compare_detectors(
         Of the object bootstrap of the paired difference, stated in the notes.
     protocol, category
         Put into the rows.
+    test
+        ``auto``, or ``corrected_t``, ``sorted_runs`` or ``bootstrap`` whatever the design.
+    swap
+        Whether the value of a repeat is the mean of both directions.
+    blocks
+        Number of whole experiments among the splits, one behind the other; from 2 on replicability is estimated from
+        the primary test on each.
+    resplits
+        Further experiments on the same trainings (conditional blocks): each as many splits as ``splits``, halved anew
+        by :meth:`~protocols.three_way.ThreeWay.rehalved`. The rows' own tests do not use them.
 
     Returns
     -------
@@ -85,9 +102,12 @@ def compare_detectors(
     Raises
     ------
     InputError
-        The detectors were scored on different samples (code ``DifferentSamples``), or the baseline is unknown.
+        The detectors were scored on different samples (code ``DifferentSamples``), the baseline or the test is
+        unknown, or the splits are no multiple of the blocks.
     """
     pairs = _pairs(list(tables), baseline)
+    if test not in TESTS:
+        raise InputError("test", test, f"one of {', '.join(TESTS)}", "Correct the name.")
     for label, each in tables.items():
         if len(each) != len(splits):
             raise InputError(f"detector {label!r}", f"{len(each)} tables", f"one for each of {len(splits)} splits",
@@ -97,40 +117,42 @@ def compare_detectors(
     if not pairs or not some:
         return []
     rules = criteria(thresholds, prevalence)
-    shared = {tuple(j for j in range(len(splits)) if tables[a][j] and tables[b][j]) for a, b in pairs}
-    overlaps = {common: overlap([splits[j] for j in common], samples) for common in shared if common}
+    judge = _Judge(correction, level, rope, margin, test, conditional=bool(resplits))
     rows: list[dict[str, object]] = []
     for level_of_analysis in levels_of(some[0], object_policy):
         notes = grouping_notes(some[0], object_policy)
-        arena, reason = None, ""
+
+        def arena_of(drawn: Sequence[Split], n: int, level_of_analysis: str = level_of_analysis) -> Arena:
+            return make_arena(
+                tables, drawn, samples, rules, level_of_analysis=level_of_analysis, object_score=object_score,
+                object_policy=object_policy, swap=swap, n_resamples=n, seed=seed,
+            )  # fmt: skip
+
+        arena, experiments, reason = None, [], ""
         try:
-            arena = _arena(tables, splits, rules, level_of_analysis, object_score, object_policy, n_resamples, seed)
+            arena = arena_of(splits, n_resamples)
+            experiments = fresh_blocks(arena, blocks)
+            # Replicates are only needed where blocks are tested by them.
+            experiments += [
+                block
+                for drawn in resplits
+                for block in fresh_blocks(arena_of(drawn, n_resamples if swap or test == "bootstrap" else 0), 1)
+            ]
         except UndefinedError as error:  # an object has too few views for this object score
             reason = str(error)
         keys: list[Key] = [("inference", "auroc", "")]
         keys += [("inference", metric, rule.name) for rule in rules for metric in METRICS[1:]]
         for key in keys:
             family = [
-                _nothing(a, b, level, reason)
-                if arena is None
-                else _compare(arena, a, b, key, overlaps, correction, level, rope, margin)
+                _nothing(a, b, level, reason) if arena is None else judge.pair(arena, experiments, a, b, key)
                 for a, b in pairs
             ]
             common: dict[str, object] = {
                 "category": category, "protocol": protocol, "level_of_analysis": level_of_analysis, "metric": key[1],
-                "threshold_rule": key[2], "level": level, "rope": rope, "adjust": adjust, "correction": correction,
+                "threshold_rule": key[2], "level": level, "rope": rope, "adjust": adjust,
             }  # fmt: skip
-            rows += _rows(family, common, adjust, level, margin, notes)
+            rows += _rows(family, common, adjust, level, margin, notes, correction)
     return rows
-
-
-@dataclass(frozen=True)
-class _Arena:
-    """Every detector judged on the same draws."""
-
-    repeats: dict[str, dict[int, Judged]]
-    found: dict[str, dict[Key, Replicates]]
-    resampling: Resampling
 
 
 @dataclass(frozen=True)
@@ -139,13 +161,80 @@ class _Pair:
     b: str
     value_a: float
     value_b: float
-    test: TestResult
+    primary: Primary
     bootstrap: Estimate | None
     n_repeats: int
-    se: float
     margin_p: float
     posterior: tuple[float, float, float]
     notes: tuple[str, ...]
+    replication: Replication = Replication()
+
+    @property
+    def test(self) -> TestResult:
+        return self.primary.result
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """How a pair is tested."""
+
+    correction: str
+    level: float
+    rope: float
+    margin: float | None
+    test: str
+    conditional: bool
+
+    def pair(self, arena: Arena, blocks: Sequence[Block], a: str, b: str, key: Key) -> _Pair:
+        positions, remarks = arena.common(a, b)
+        if not positions:
+            return _nothing(a, b, self.level, "; ".join(("no repeat has scores of both", *remarks)))
+        x, y = (arena.values(label, key, positions).values for label in (a, b))
+        differences = self._differences(arena, a, b, key, positions)
+        absent = int(np.isnan(differences.found.values).sum())
+        if absent:
+            return _nothing(a, b, self.level, f"undefined in {absent} of {len(positions)} repeats")
+        primary = primary_test(differences, level=self.level, test=self.test)
+        found = Replication()
+        if len(blocks) > 1:
+
+            def test(of: Arena, at: Positions) -> Primary | None:
+                return self._primary(of, a, b, key, at)
+
+            found = replication(blocks, a, b, test, level=self.level, conditional=self.conditional)
+        said = (differences.remark,) if differences.rho is not None else ()
+        return _Pair(
+            a, b, float(x.mean()), float(y.mean()), primary, object_bootstrap(differences, self.level), len(positions),
+            self._equivalence_p(primary), self._posterior(differences), (*remarks, *said, *primary.notes), found,
+        )  # fmt: skip
+
+    def _primary(self, arena: Arena, a: str, b: str, key: Key, positions: Positions) -> Primary | None:
+        differences = self._differences(arena, a, b, key, positions)
+        if np.isnan(differences.found.values).any():
+            return None
+        return primary_test(differences, level=self.level, test=self.test)
+
+    def _differences(self, arena: Arena, a: str, b: str, key: Key, positions: Positions) -> Differences:
+        found = arena.values(a, key, positions).minus(arena.values(b, key, positions))
+        rho, remark = arena.rho(a, b, key, positions, self.correction)
+        n_objects = arena.resampling.n_objects if arena.resampling else (0, 0)
+        scale = Scale.of(key[1], n_objects).as_difference()
+        return Differences(found, [arena.splits[j] for j in positions], rho, remark, arena.resampling, scale)
+
+    def _equivalence_p(self, primary: Primary) -> float:
+        """Return the larger p of the two one-sided tests; NaN without a margin or a variance."""
+        if self.margin is None or not primary.se > 0:
+            return math.nan
+        t = (abs(primary.result.difference) - self.margin) / primary.se
+        df = primary.result.df
+        return float(special.ndtr(t) if math.isnan(df) else special.stdtr(df, t))
+
+    def _posterior(self, d: Differences) -> tuple[float, float, float]:
+        """Return the chances that a is better, that both are equivalent, that b is better; NaN without a rho."""
+        if d.rho is None:
+            return (math.nan, math.nan, math.nan)
+        found = correlated_bayes_ttest(d.found.values, rho=d.rho, rope=self.rope)
+        return found.p_a_better, found.p_equivalent, found.p_b_better
 
 
 def _pairs(labels: list[str], baseline: str | None) -> list[tuple[str, str]]:
@@ -176,119 +265,20 @@ def _refuse_different_samples(tables: Mapping[str, Tables], splits: Sequence[Spl
                                  "DifferentSamples")  # fmt: skip
 
 
-def _arena(tables: Mapping[str, Tables], splits: Sequence[Split], rules: Sequence[Criterion], level_of_analysis: str,
-           object_score: str, object_policy: str, n_resamples: int, seed: Seed) -> _Arena:  # fmt: skip
-    repeats = {
-        label: {
-            j: judged(split, table, level_of_analysis=level_of_analysis, object_score=object_score,
-                      object_policy=object_policy)
-            for j, (split, table) in enumerate(zip(splits, each, strict=True))
-            if table is not None
-        }
-        for label, each in tables.items()
-    }  # fmt: skip
-    parts = {j: r for of_label in repeats.values() for j, r in of_label.items()}
-    units = [u for j in sorted(parts) for u in (parts[j].threshold, parts[j].inference)]
-    resampling = resample_objects(units, n_resamples=n_resamples, seed=seed, key=KEY)
-    found = {
-        label: judge_all([each[j] for j in sorted(each)], resampling, rules) for label, each in repeats.items() if each
-    }
-    return _Arena(repeats, found, resampling)
-
-
-def _compare(arena: _Arena, a: str, b: str, key: Key, overlaps: Mapping[tuple[int, ...], Overlap], correction: str,
-             level: float, rope: float, margin: float | None) -> _Pair:  # fmt: skip
-    common = sorted(arena.repeats[a].keys() & arena.repeats[b].keys())
-    nan = math.nan
-    if not common:
-        return _nothing(a, b, level, "no repeat has scores of both")
-
-    def of(label: str, wanted: Key) -> Replicates:
-        rows = [i for i, j in enumerate(sorted(arena.repeats[label])) if j in common]
-        found = arena.found[label][wanted]
-        return Replicates(found.values[rows], found.replicates[rows])
-
-    x, y = of(a, key), of(b, key)
-    difference = x.minus(y)
-    absent = int(np.isnan(difference.values).sum())
-    if absent:
-        return _nothing(a, b, level, f"undefined in {absent} of {len(common)} repeats")
-    rho, notes = _rho(arena, a, b, key, overlaps[tuple(common)], correction, common, of)
-    mean = float(difference.values.mean())
-    test = TestResult(mean, nan, nan, level, nan, nan, nan, "corrected resampled t", "undefined")
-    if rho is not None:
-        test = corrected_resampled_ttest(difference.values, rho=rho, level=level)
-    scale = Scale.of(key[1], arena.resampling.n_objects).as_difference()
-    bootstrap = stretched_interval(difference.mean(), [difference.values], arena.resampling, scale, level=level)
-    j = difference.values.size
-    se = nan
-    if rho is not None and test.status == "ok":
-        se = float(np.std(difference.values, ddof=1)) * math.sqrt(1 / j + rho / (1 - rho))
-    return _Pair(
-        a, b, float(x.values.mean()), float(y.values.mean()), test, bootstrap, j, se,
-        _equivalence_p(test, se, margin), posterior(test.difference, se, test.df, rope), (*notes, *test.notes),
-    )  # fmt: skip
-
-
 def _nothing(a: str, b: str, level: float, reason: str) -> _Pair:
     nan = math.nan
     test = TestResult(nan, nan, nan, level, nan, nan, nan, "corrected resampled t", "undefined")
-    return _Pair(a, b, nan, nan, test, None, 0, nan, nan, (nan, nan, nan), (reason,))
-
-
-def _rho(arena: _Arena, a: str, b: str, key: Key, found: Overlap, correction: str, common: Sequence[int],
-         of: Callable[[str, Key], Replicates]) -> tuple[float | None, tuple[str, ...]]:  # fmt: skip
-    """Return rho (None: the correction is not defined) and how it came about."""
-    metric, weight = key[1], None
-    if metric == "auroc":
-        units_a, units_b = ([arena.repeats[label][j].inference for j in common] for label in (a, b))
-        weight = auroc_weight(units_a, units_b)
-    elif metric in SMOOTH:
-        rates = [of(label, (key[0], rate, key[2])).values for label in (a, b) for rate in ("sensitivity", "overkill")]
-        weight = smooth_weight(metric, found, *rates)
-    try:
-        rho = rho_of(found, metric, weight, correction)
-    except UndefinedError as error:
-        return None, (str(error),)
-    return rho, (f"rho {rho:.4g}",)
-
-
-def _equivalence_p(test: TestResult, se: float, margin: float | None) -> float:
-    """Return the larger p of the two one-sided tests; NaN without a margin or a variance."""
-    if margin is None or not se > 0:
-        return math.nan
-    t = (abs(test.difference) - margin) / se
-    return float(special.stdtr(test.df, t))
-
-
-def posterior(difference: float, se: float, df: float, rope: float) -> tuple[float, float, float]:
-    """Return the chances that a is better, that both are equivalent, that b is better.
-
-    The correlated t posterior [1]_: Student's t at the mean difference with the corrected standard error.
-
-    References
-    ----------
-    .. [1] Corani & Benavoli (2015), A Bayesian approach for comparing cross-validated algorithms.
-
-    Examples
-    --------
-    >>> [round(p, 6) for p in posterior(0.02, 0.0106066017, 4, 0.01)]
-    [0.800419, 0.17587, 0.02371]
-    """
-    if not se > 0:
-        return (math.nan, math.nan, math.nan)
-    b_better = float(special.stdtr(df, (-rope - difference) / se))
-    a_better = float(special.stdtr(df, (difference - rope) / se))
-    return a_better, 1 - a_better - b_better, b_better
+    primary = Primary("corrected_t", test)
+    return _Pair(a, b, nan, nan, primary, None, 0, nan, (nan, nan, nan), (reason,))
 
 
 def _rows(family: Sequence[_Pair], common: Mapping[str, object], adjust: str, level: float, margin: float | None,
-          notes: tuple[str, ...]) -> Iterator[dict[str, object]]:  # fmt: skip
+          notes: tuple[str, ...], correction: str) -> Iterator[dict[str, object]]:  # fmt: skip
     adjusted = adjust_p_values([pair.test.p_value for pair in family], adjust)
     equivalent = adjust_p_values([pair.margin_p for pair in family], adjust)
     n_tests = int(np.isfinite([pair.test.p_value for pair in family]).sum())
     for pair, p, p_equivalent in zip(family, adjusted, equivalent, strict=True):
-        test, remarks = pair.test, [*notes, *pair.notes]
+        test, remarks = pair.test, [*notes, *pair.notes, *pair.replication.notes]
         low, high = float(np.clip(test.low, -1, 1)), float(np.clip(test.high, -1, 1))  # all METRICS are fractions
         if pair.bootstrap is not None:
             bounds = pair.bootstrap
@@ -304,10 +294,12 @@ def _rows(family: Sequence[_Pair], common: Mapping[str, object], adjust: str, le
         row: dict[str, object] = {
             **dict.fromkeys(COMPARISON_COLUMNS, math.nan), **common,
             "detector_a": pair.a, "detector_b": pair.b, "value_a": pair.value_a, "value_b": pair.value_b,
-            "difference": test.difference, "low": low, "high": high, "test": "corrected_t",
+            "difference": test.difference, "low": low, "high": high, "test": pair.primary.name,
             "statistic": test.statistic, "df": test.df, "p_value": test.p_value, "p_adjusted": float(p),
             "n_tests": n_tests, "decision": decision, "p_a_better": pair.posterior[0],
             "p_equivalent": pair.posterior[1], "p_b_better": pair.posterior[2], "n_repeats": pair.n_repeats,
-            "notes": "; ".join(remarks),
+            "replicability": pair.replication.value, "replicability_low": pair.replication.low,
+            "replicability_high": pair.replication.high,
+            "correction": correction if pair.primary.name == "corrected_t" else "", "notes": "; ".join(remarks),
         }  # fmt: skip
         yield {column: row[column] for column in COMPARISON_COLUMNS}

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from protocols.comparisons.corrected_t import corrected_resampled_ttest
-from protocols.comparisons.detectors import compare_detectors, posterior
+from protocols.comparisons.detectors import compare_detectors
 from protocols.comparisons.multiplicity import adjust_p_values
 from protocols.errors import InputError
 from protocols.results import COMPARISON_COLUMNS
@@ -153,12 +153,6 @@ def test_different_samples_are_refused(arena, change):
     with pytest.raises(InputError, match=lost) as error:
         compare_detectors(tables | {"bad": [ScoreTable.checked(frame)] * 6}, splits, samples, **OPTIONS)
     assert error.value.code == "DifferentSamples"
-
-
-def test_posterior_of_example_6_4():
-    x = np.array([0.02, 0.01, 0.03, 0, 0.04])
-    se = x.std(ddof=1) * math.sqrt(1 / 5 + 1 / 4)
-    assert posterior(x.mean(), se, 4, 0.01) == pytest.approx((0.800419, 0.175870, 0.023710), abs=1e-6)
 
 
 def test_too_few_views_leave_the_object_level_undefined_with_the_reason(arena):
