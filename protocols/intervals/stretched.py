@@ -15,6 +15,7 @@ from protocols.results import Estimate, Status
 
 from .draws import MAX_REDRAWN
 from .resampling import Resampling
+from .small_samples import rough_below
 
 METHOD = "protocol bootstrap, percentile"
 
@@ -129,7 +130,7 @@ def stretched_interval(
             *counts,
             good,
             defective,
-            (*notes, remark, *resampling.notes),
+            (*notes, remark, *rough_below(good, defective), *resampling.notes),
         )
     alpha = 1 - level
     bias = float(usable.mean()) - centre
@@ -174,7 +175,7 @@ def stretched_interval(
         *counts,
         good,
         defective,
-        (*notes, *remarks, *resampling.notes),
+        (*notes, *remarks, *rough_below(good, defective), *resampling.notes),
         se_total,
     )
 

@@ -3,12 +3,20 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from protocols import clustered_delong_interval, delong_interval
+from protocols import (
+    SampleTable,
+    ScoreTable,
+    clustered_delong_interval,
+    delong_interval,
+    grouped_three_way,
+    protocol_bootstrap,
+)
 from protocols.estimates import auroc_estimate, proportion_estimate
 from protocols.intervals.delong import placement_values
 from protocols.intervals.satterthwaite import df_of_objects, df_of_units, satterthwaite_df
@@ -129,3 +137,21 @@ def test_rows_use_the_intervals_that_hold_their_level():
     expected = clustered_delong_interval(labels, scores, objects, small_sample=True)
     assert (auroc.low, auroc.high, auroc.method) == (expected.low, expected.high, "Obuchowski, logit, t")
     assert proportion_estimate(found, 1.0, "sensitivity", level=0.95).method == "score, clustered"
+
+
+@pytest.mark.parametrize(("n_defective", "noted"), [(9, True), (10, False)])
+def test_rows_over_repeats_warn_of_fewer_than_ten_objects(n_defective, noted):
+    labels, scores, objects = factory(n_defective, 40, 1)
+    frame = pd.DataFrame(
+        {
+            "sample_id": [f"i{k:03}" for k in range(len(labels))],
+            "object_id": [f"o{g:03}" for g in objects],
+            "label": labels,
+            "score": scores,
+        }
+    )
+    table = ScoreTable.checked(frame)
+    splits = grouped_three_way(SampleTable.checked(frame), repeats=2, seed=0)
+    for metric in ("auroc", "sensitivity"):
+        estimate = protocol_bootstrap(splits, table, metric=metric, n_resamples=50)
+        assert any(f"fewer than 10 objects ({n_defective} defective)" in note for note in estimate.notes) == noted
