@@ -12,7 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from protocols.errors import UndefinedError
-from protocols.inputs import checked_fraction, checked_scores, doubts, need_both_classes, object_index, one_class
+from protocols.inputs import (
+    admitted_rows,
+    checked_fraction,
+    checked_scores,
+    doubts,
+    need_both_classes,
+    object_index,
+    one_class,
+)
 from protocols.intervals.delong import auroc_limits, checked_scale, delong_variance
 from protocols.intervals.satterthwaite import df_of_objects, df_of_units, satterthwaite_df
 from protocols.results import Estimate
@@ -167,7 +175,8 @@ class _Side:
 
 
 def clustered_delong_interval(labels: ArrayLike, scores: ArrayLike, objects: Iterable[Any], *, level: float = 0.95,
-                              scale: str = "logit", small_sample: bool = False) -> Estimate:  # fmt: skip
+                              scale: str = "logit", small_sample: bool = False, nan_policy: str = "error",
+                              inf_policy: str = "error") -> Estimate:  # fmt: skip
     r"""AUROC of images with an interval that counts objects, not images [1]_.
 
     With :math:`X_i, Y_i` the sums of the placement values over the :math:`m_i` anomalous and :math:`n_i` nominal
@@ -195,6 +204,10 @@ def clustered_delong_interval(labels: ArrayLike, scores: ArrayLike, objects: Ite
         Student's quantile whatever the number of objects, with Satterthwaite's degrees of freedom: of each class
         those of the objects that carry its part of the variance,
         :math:`1.3 (\sum d^2)^2 / \sum d^4 - 1` with :math:`d_i = X_i - m_i A`. The rows of the protocols use it.
+    nan_policy
+        ``error``, or ``drop``: leave out rows whose score is NaN; the notes count them by class.
+    inf_policy
+        ``error``, or ``rank``: infinite scores are the lowest and the highest.
 
     Returns
     -------
@@ -213,25 +226,33 @@ def clustered_delong_interval(labels: ArrayLike, scores: ArrayLike, objects: Ite
     >>> round(e.value, 6), round(e.se**2, 7)
     (0.866667, 0.0307358)
     """
-    y, s = checked_scores(labels, scores)
-    ids, index = object_index(objects, len(y))
+    rows = admitted_rows(labels, scores, nan_policy=nan_policy, inf_policy=inf_policy)
+    ids, index = object_index(rows.of(objects, "objects"), len(rows.labels))
     checked_fraction(level, "level")
-    method = f"Obuchowski, {checked_scale(scale)}"
-    clustered = ClusteredAuroc(y, s, index, len(ids))
+    estimate = _interval(rows.labels, rows.scores, index, len(ids), level, checked_scale(scale), small_sample)
+    return replace(estimate, notes=(*estimate.notes, *rows.notes))
+
+
+def _interval(y: NDArray[np.int64], s: NDArray[np.float64], index: NDArray[np.int64], n_objects: int, level: float,
+              scale: str, small_sample: bool) -> Estimate:  # fmt: skip
+    """Return the interval of checked rows."""
+    method = f"Obuchowski, {scale}"
+    clustered = ClusteredAuroc(y, s, index, n_objects)
     n_anomalous, i10, i01 = int(y.sum()), clustered.n_objects_anomalous, clustered.n_objects_nominal
     n_nominal = len(y) - n_anomalous
     if not n_anomalous or not n_nominal:
         return Estimate.undefined(one_class("AUROC", n_nominal, n_anomalous), level=level, method=method,
                                   n_nominal=n_nominal, n_anomalous=n_anomalous, n_objects_nominal=i01,
                                   n_objects_anomalous=i10)  # fmt: skip
-    auc, var = clustered.variance(np.ones((1, len(ids)), np.int64))
+    auc, var = clustered.variance(np.ones((1, n_objects), np.int64))
     value, variance = float(auc[0]), float(var[0])
     if min(i10, i01) < 2:
         return Estimate.undefined(f"{ONE_OBJECT} (anomalous: {i10}, nominal: {i01}); AUROC is {value!r}", level=level,
                                   method=method, n_nominal=n_nominal, n_anomalous=n_anomalous, n_objects_nominal=i01,
                                   n_objects_anomalous=i10)  # fmt: skip
     if variance <= 0 and 0 < value < 1:
-        return _bootstrapped(y, s, index, level)
+        ranks = np.unique(s, return_inverse=True)[1].astype(np.float64)  # the same AUROC, and all finite
+        return _bootstrapped(y, ranks, index, level)
     se = math.sqrt(variance)
     quantile = float(special.ndtri((1 + level) / 2))
     notes: tuple[str, ...] = doubts(s)

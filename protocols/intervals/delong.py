@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from protocols.errors import InputError
-from protocols.inputs import checked_fraction, checked_scores, doubts, one_class
+from protocols.inputs import admitted_rows, checked_fraction, doubts, one_class
 from protocols.intervals.satterthwaite import df_of_units, satterthwaite_df
 from protocols.results import Estimate, Status
 
@@ -53,7 +54,8 @@ def delong_variance(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> f
 
 
 def delong_interval(labels: ArrayLike, scores: ArrayLike, *, level: float = 0.95, scale: str = "logit",
-                    small_sample: bool = False) -> Estimate:  # fmt: skip
+                    small_sample: bool = False, nan_policy: str = "error", inf_policy: str = "error"
+                    ) -> Estimate:  # fmt: skip
     r"""AUROC with DeLong's interval; every image counts as independent.
 
     With views of the same object use :func:`~protocols.intervals.clustered_delong.clustered_delong_interval`.
@@ -73,6 +75,10 @@ def delong_interval(labels: ArrayLike, scores: ArrayLike, *, level: float = 0.95
         Student's quantile instead of the normal one, with Satterthwaite's degrees of freedom from the spread and the
         tails of the placement values: keeps the level where the normal quantile does not, as with 20 anomalous
         images at an AUROC of 0.97. The rows of the protocols use it.
+    nan_policy
+        ``error``, or ``drop``: leave out rows whose score is NaN; the notes count them by class.
+    inf_policy
+        ``error``, or ``rank``: infinite scores are the lowest and the highest.
 
     Returns
     -------
@@ -90,9 +96,15 @@ def delong_interval(labels: ArrayLike, scores: ArrayLike, *, level: float = 0.95
     >>> round(e.se**2, 7), round(e.low, 5), round(e.high, 5)
     (0.0335648, 0.30108, 0.97103)
     """
-    y, s = checked_scores(labels, scores)
+    rows = admitted_rows(labels, scores, nan_policy=nan_policy, inf_policy=inf_policy)
     checked_fraction(level, "level")
-    method = f"DeLong, {checked_scale(scale)}"
+    estimate = _interval(rows.labels, rows.scores, level, checked_scale(scale), small_sample)
+    return replace(estimate, notes=(*estimate.notes, *rows.notes))
+
+
+def _interval(y: NDArray[np.int64], s: NDArray[np.float64], level: float, scale: str, small_sample: bool) -> Estimate:
+    """Return the interval of checked rows."""
+    method = f"DeLong, {scale}"
     n_anomalous = int(y.sum())
     n_nominal = len(y) - n_anomalous
     if not n_anomalous or not n_nominal:

@@ -1,6 +1,7 @@
 """What no choice of unit, order, name or number format may change, for point values and for every rule."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from protocols import (
     auroc,
     auroc_bounds,
     average_precision,
+    clustered_delong_interval,
     confusion,
     decision_metrics,
+    delong_interval,
     fpr_at_tpr,
     partial_auroc,
     roc_curve,
@@ -392,6 +395,29 @@ def test_views_without_a_score_are_missing_and_infinite_ones_have_no_mean():
         with pytest.raises(UndefinedError, match="infinite") as caught:
             aggregate_by_object(labels, scores, objects, method=method, nan_policy="drop", inf_policy="rank")
         assert caught.value.code == "InfiniteMean"
+
+
+@settings(max_examples=30)
+@given(drawn=rows, data=st.data())
+def test_intervals_take_infinite_scores_as_ranks(drawn, data):
+    labels, scores = arrays(drawn)
+    objects = data.draw(st.lists(st.integers(0, 7), min_size=len(labels), max_size=len(labels)))
+    infinite = np.where(scores == 0, -np.inf, np.where(scores == 9, np.inf, scores))
+    for interval in (delong_interval, partial(clustered_delong_interval, objects=objects)):
+        finite, ranked = interval(labels, scores), interval(labels, infinite, inf_policy="rank")
+        assert repr(ranked) == repr(finite)  # NaN included
+
+
+def test_intervals_count_what_was_dropped_by_class():
+    labels, scores = [0, 1, 0, 1, 0, 1], [1, np.nan, 2, 2, np.nan, 3]
+    kept = [0, 2, 3, 5]
+    note = "2 rows with a NaN score dropped: 1 nominal, 1 anomalous"
+    y, s = [labels[i] for i in kept], [scores[i] for i in kept]
+    for interval, own in ((delong_interval, ()), (clustered_delong_interval, (list("abcdef"),))):
+        e = interval(labels, scores, *own, nan_policy="drop")
+        same = interval(y, s, *([o[i] for i in kept] for o in own))
+        assert (e.value, e.low, e.high, e.n_nominal, e.n_anomalous) == (same.value, same.low, same.high, 2, 2)
+        assert e.notes == (*same.notes, note)
 
 
 def test_counts_take_the_policies_too():
