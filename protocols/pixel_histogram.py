@@ -55,7 +55,7 @@ class PixelHistogram:
         """
         m, a = checked_pair(mask, scores, f"image {len(self._images)}")
         share, n_regions = region_shares(m)
-        codes = _codes(a) >> np.uint32(self.shift)
+        codes = score_codes(a) >> np.uint32(self.shift)
         free, counts = np.unique(codes[~m], return_counts=True)
         defect, place = np.unique(codes[m], return_inverse=True)
         n_defect = np.bincount(place, minlength=len(defect))
@@ -192,9 +192,13 @@ class _Image:
         return _Image(free, n_free, defect, n_defect, share, self.n_regions)
 
 
-def _codes(scores: NDArray[Any]) -> NDArray[np.uint32]:
-    """Return whole numbers in the order of the scores: the bits of float32, sign handled."""
-    bits = (scores.astype(np.float32) + np.float32(0.0)).view(np.uint32)  # + 0 makes -0 and 0 one
+def score_codes(scores: NDArray[Any]) -> NDArray[np.uint32]:
+    """Return whole numbers in the order of the scores: the bits of float32, sign handled.
+
+    Scores that round to the same float32 get the same code; beyond its range that is infinity.
+    """
+    with np.errstate(over="ignore"):
+        bits = (scores.astype(np.float32) + np.float32(0.0)).view(np.uint32)  # + 0 makes -0 and 0 one
     negative = (bits >> np.uint32(31)).astype(bool)
     return np.where(negative, ~bits, bits | np.uint32(0x80000000))
 
