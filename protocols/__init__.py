@@ -63,7 +63,9 @@ if TYPE_CHECKING:
     from .naive import Naive
     from .order_statistics import conformal_p_value
     from .partition import Split
+    from .per_image_overlap import aupimo
     from .pixel import aupro, pixel_auroc
+    from .pixel_stream import aupro_streamed, pixel_auroc_streamed
     from .power import (
         HalfWidthSimulation,
         PowerSimulation,
@@ -157,8 +159,11 @@ _HOME = {
     "Naive": "naive",
     "conformal_p_value": "order_statistics",
     "Split": "partition",
+    "aupimo": "per_image_overlap",
     "aupro": "pixel",
     "pixel_auroc": "pixel",
+    "aupro_streamed": "pixel_stream",
+    "pixel_auroc_streamed": "pixel_stream",
     "precision_recall_curve": "precision_recall",
     "aupr_trapezoid": "precision_recall",
     "prevalence_curve": "prevalence",
@@ -229,7 +234,9 @@ __all__ = [
     "aggregate_by_object",
     "at_prevalence",
     "aupr_trapezoid",
+    "aupimo",
     "aupro",
+    "aupro_streamed",
     "auroc",
     "auroc_bounds",
     "average_precision",
@@ -273,6 +280,7 @@ __all__ = [
     "partial_auroc",
     "permutation_test",
     "pixel_auroc",
+    "pixel_auroc_streamed",
     "planning_design_effect",
     "precision_recall_curve",
     "prevalence_curve",
