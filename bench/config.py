@@ -131,11 +131,15 @@ class NaiveConfig(_Model):
 
 
 class ThreeWayConfig(_Model):
-    """The honest protocol; the meaning of each key is that of ``protocols.ThreeWay``."""
+    """The honest protocol; the meaning of each key is that of ``protocols.ThreeWay``.
+
+    Written out, the design ``resample`` has ``repeats`` and no ``folds`` and ``runs``, the design ``rotate`` the
+    opposite.
+    """
 
     name: Literal["three_way"]
-    repeats: Annotated[Int, Field(ge=1)] = 10
-    design: Annotated[Literal["resample", "rotate"], AfterValidator(check.only("resample"))] = "resample"
+    repeats: Annotated[Int, Field(ge=1)] | None = 10
+    design: Literal["resample", "rotate"] = "resample"
     merge_nominal_test: Bool = False
     thresholds: Annotated[tuple[RuleConfig, ...], Field(min_length=1), AfterValidator(check.distinct_rules)] = Field(
         default_factory=lambda: (RuleConfig(rule="youden"),)
@@ -144,12 +148,22 @@ class ThreeWayConfig(_Model):
     quota_unit: Literal["image", "object"] | None = None
     min_train_share: Share = 0.5
     ndo: Literal["exclude", "evaluate"] = "exclude"
-    swap: Annotated[Bool, AfterValidator(check.only(False))] = False
-    folds: Annotated[Int | None, AfterValidator(check.only(None))] = None
-    runs: Annotated[Int | None, AfterValidator(check.only(None))] = None
+    swap: Bool = False
+    folds: Annotated[Int, Field(ge=2, le=10)] | None = None
+    runs: Annotated[Int, Field(ge=1)] | None = None
     compare_ungrouped: Annotated[bool | tuple[Text, ...], BeforeValidator(check.switch_or_list)] = False
-    blocks: Annotated[Int, AfterValidator(check.only(1))] = 1
-    conditional: Annotated[Bool, AfterValidator(check.only(False))] = False
+    blocks: Annotated[Int, Field(ge=1)] = 1
+    conditional: Bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_design(cls, given: Any) -> Any:
+        return check.with_design(given)
+
+    @model_validator(mode="after")
+    def _design_has_these(self) -> ThreeWayConfig:
+        check.design(self.design, swap=self.swap, blocks=self.blocks, conditional=self.conditional)
+        return self
 
 
 class IntervalsConfig(_Model):

@@ -146,6 +146,35 @@ def with_label(given: Any) -> Any:
     return {**given, "label": "detector"}  # another fault of the entry is reported instead
 
 
+def with_design(given: Any) -> Any:
+    """Fill in repeats of the design ``resample``, runs and folds of ``rotate``; refuse those of the other."""
+    if not isinstance(given, dict):
+        return given
+    defaults = {"resample": {"repeats": 10}, "rotate": {"runs": 10, "folds": 5}}
+    design = given.get("design", "resample")
+    if not isinstance(design, str) or design not in defaults:
+        return given  # that is reported instead
+    idle = [key for other, keys in defaults.items() if other != design for key in keys if given.get(key) is not None]
+    if idle:
+        right = "design rotate" if design == "resample" else "design resample"
+        fix = "Set runs and folds instead." if design == "rotate" else "Set design to rotate, or leave the key out."
+        raise wrong(f"no {idle[0]} with design {design}: it belongs to {right}", fix, at=idle[0], found=given[idle[0]])
+    own = {key: value for key, value in defaults[design].items() if given.get(key) is None}
+    none = dict.fromkeys(key for other, keys in defaults.items() if other != design for key in keys)
+    return {**given, **own, **none}
+
+
+def design(name: str, *, swap: bool, blocks: int, conditional: bool) -> None:
+    """Check what only the design ``resample`` has, and that conditional blocks are several."""
+    for key, value in (("swap", swap), ("conditional", conditional)):
+        if value and name != "resample":
+            raise wrong(
+                f"false: only design resample has {key}", "Leave the key out, or set design to resample.", at=key
+            )
+    if conditional and blocks < 2:
+        raise wrong("at least 2 blocks with conditional", "10 are advised.", at="blocks", found=blocks)
+
+
 def object_score(text: str) -> str:
     """Check how the views of an object become one score."""
     from protocols.aggregate import aggregate_by_object

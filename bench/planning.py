@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bench.config import Config, NaiveConfig, ThreeWayConfig
 from bench.detector_specs import DetectorSpec, detector_spec, fixed_scores_spec
@@ -69,7 +70,8 @@ def build_protocols(config: Config) -> dict[str, Naive | ThreeWay]:
             )  # fmt: skip
         else:
             grouped = ThreeWay(
-                thresholds=tuple((t.rule, dict(t.parameters)) for t in entry.thresholds), repeats=entry.repeats,
+                thresholds=tuple((t.rule, dict(t.parameters)) for t in entry.thresholds),
+                **_how_often(entry), swap=entry.swap, blocks=entry.blocks, conditional=entry.conditional,
                 design=entry.design, nominal_ratio=entry.nominal_ratio, quota_unit=entry.quota_unit,
                 merge_nominal_test=entry.merge_nominal_test, min_train_share=entry.min_train_share, ndo=entry.ndo,
                 object_policy=policy, level=evaluation.level, n_resamples=evaluation.intervals.n_resamples,
@@ -77,8 +79,16 @@ def build_protocols(config: Config) -> dict[str, Naive | ThreeWay]:
             )  # fmt: skip
             found["three_way"] = grouped
             if entry.compare_ungrouped:
-                found[UNGROUPED] = replace(grouped, object_policy="image_is_object", name=UNGROUPED)
+                found[UNGROUPED] = replace(
+                    grouped, object_policy="image_is_object", name=UNGROUPED, blocks=1, conditional=False
+                )
     return found
+
+
+def _how_often(entry: ThreeWayConfig) -> dict[str, Any]:
+    """Return repeats, or runs and folds: those that the design has."""
+    given = {"repeats": entry.repeats, "runs": entry.runs, "folds": entry.folds}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def ungrouped_detectors(config: Config, labels: Sequence[str]) -> tuple[str, ...]:

@@ -107,6 +107,28 @@ def test_the_resolved_configuration_loads_as_an_equal_one(write, text):
     assert config_from_dict(config.to_dict()) == config
 
 
+@pytest.mark.parametrize(
+    ("keys", "resolved"),
+    [
+        ({}, {"repeats": 10, "folds": None, "runs": None}),
+        ({"repeats": None}, {"repeats": 10, "folds": None, "runs": None}),
+        ({"repeats": 3, "swap": True}, {"repeats": 3, "swap": True, "folds": None, "runs": None}),
+        ({"design": "rotate"}, {"repeats": None, "folds": 5, "runs": 10}),
+        ({"design": "rotate", "folds": 4, "blocks": 2}, {"repeats": None, "folds": 4, "runs": 10, "blocks": 2}),
+        ({"blocks": 3, "conditional": True}, {"repeats": 10, "blocks": 3, "conditional": True}),
+    ],
+    ids=str,
+)
+def test_every_design_writes_out_its_own_defaults_and_loads_again(write, keys, resolved):
+    config = load_config(write(with_three_way(**keys)))
+    written = yaml.safe_load(config.to_yaml())["protocols"][0]
+    assert {key: written[key] for key in resolved} == resolved
+    again = load_config(write(config.to_yaml(), "config.yaml"), [f"name={config.name}"])
+    assert again == config
+    assert again.to_yaml() == config.to_yaml()
+    jsonschema.validate(config.to_dict(), json_schema())
+
+
 def test_all_defaults_are_written_out(write):
     written = yaml.safe_load(load_config(write(changed())).to_yaml())
     assert written["name"] == "a"
@@ -223,10 +245,19 @@ def test_a_missing_file_is_one_clear_error(tmp_path, name):
          ["thresholds.0.prevalence", "between 0 and 1"]),
         (with_three_way(thresholds=["youden", "youden"]), ["thresholds.1", "each rule once"]),
         (with_three_way(thresholds=[]), ["thresholds", "at least one entry"]),
-        (with_three_way(design="rotate"), ["design", "found 'rotate'", '"resample": this version has nothing else']),
-        (with_three_way(swap=True), ["swap", "this version"]),
-        (with_three_way(blocks=2), ["blocks", "this version"]),
-        (with_three_way(conditional=True), ["conditional", "this version"]),
+        (with_three_way(design="rotat"), ["protocols.0.design", "found 'rotat'", "Did you mean 'rotate'?"]),
+        (with_three_way(folds=5), ["protocols.0.folds", "no folds with design resample", "Set design to rotate"]),
+        (with_three_way(runs=5), ["protocols.0.runs", "no runs with design resample"]),
+        (with_three_way(design="rotate", repeats=5), ["protocols.0.repeats", "found 5", "Set runs and folds instead"]),
+        (with_three_way(design="rotate", folds=1), ["protocols.0.folds", "found 1", "at least 2"]),
+        (with_three_way(design="rotate", folds=11), ["protocols.0.folds", "found 11", "at most 10"]),
+        (with_three_way(design="rotate", runs=0), ["protocols.0.runs", "found 0", "at least 1"]),
+        (with_three_way(design="rotate", swap=True), ["protocols.0.swap", "only design resample has swap"]),
+        (with_three_way(design="rotate", conditional=True, blocks=2),
+         ["protocols.0.conditional", "only design resample has conditional"]),
+        (with_three_way(swap=1), ["protocols.0.swap", "true or false"]),
+        (with_three_way(blocks=0), ["protocols.0.blocks", "found 0", "at least 1"]),
+        (with_three_way(conditional=True), ["protocols.0.blocks", "found 1", "at least 2 blocks with conditional"]),
         (changed(protocols=[{"name": "naive", "reproduce": "x"}]), ["reproduce", "this version"]),
         (with_three_way(compare_ungrouped=["knm"]), ["compare_ungrouped.0", "Did you mean 'knn'?"]),
         (with_three_way(compare_ungrouped="knn"), ["compare_ungrouped", "a list of detectors' labels"]),
