@@ -129,6 +129,8 @@ def checked_binary(values: ArrayLike, what: str, hint: str = "") -> NDArray[np.i
     """Return 0/1 values as int64, shape (n,); anything else is an error (code ``LabelsNotBinary``)."""
     try:
         raw = np.asarray(values)
+        if first_text(raw) is not None:
+            raise TypeError
         numbers = raw.astype(np.float64)
     except (TypeError, ValueError):
         numbers = np.full(np.shape(np.asarray(values, dtype=object))[:1], np.nan)
@@ -254,6 +256,12 @@ def doubts(scores: NDArray[np.float64]) -> tuple[str, ...]:
 
 def _floats(values: ArrayLike, what: str) -> NDArray[np.float64]:
     raw = np.asarray(values)
+    if raw.dtype.kind in "US":  # one text in a list makes all of it text
+        raw = np.asarray(values, dtype=object)
+    text = first_text(raw)
+    if text is not None:
+        raise InputError(f"{what}, position {text}", str(raw.flat[text]), "numbers",
+                         "Convert the values to numbers first.", code="NotNumeric")  # fmt: skip
     try:
         if raw.dtype.kind not in "biufO":
             raise TypeError
@@ -263,6 +271,15 @@ def _floats(values: ArrayLike, what: str) -> NDArray[np.float64]:
                          code="NotNumeric") from None  # fmt: skip
     _refuse_dimensions(numbers, what)
     return numbers
+
+
+def first_text(values: NDArray[Any]) -> int | None:
+    """Return the position of the first value that is text, even of a number: a comma may be decimal; None: no text."""
+    if values.dtype.kind in "US":
+        return 0 if values.size else None
+    if values.dtype.kind != "O":
+        return None
+    return next((i for i, v in enumerate(values.flat) if isinstance(v, (str, bytes))), None)
 
 
 def _refuse_dimensions(values: NDArray[Any], what: str) -> None:

@@ -145,10 +145,25 @@ def test_one_class_is_undefined_and_says_the_counts(metric, labels):
         ([0, 1], [np.nan, 1], "NonFiniteScore", "1 scores are NaN or infinite"),
         ([0, 1], [0, -np.inf], "NonFiniteScore", "position"),
         ([0, 1], ["0,5", "0,7"], "NotNumeric", "Convert"),
+        ([0, 1], [0.5, "0.7"], "NotNumeric", "position 1: found '0.7'"),
+        ([0, 1], np.array([0.5, "0.7"], object), "NotNumeric", "position 1: found '0.7'"),
+        (["0", "1"], [0, 1], "LabelsNotBinary", "'0'"),
         ([0, 1, 1], [0, 1], "LengthMismatch", "length 2"),
         ([[0, 1]], [[0, 1]], "NotOneDimensional", "one-dimensional"),
     ],
-    ids=["swapped", "text-label", "label-2", "nan", "infinite", "text-score", "lengths", "matrix"],
+    ids=[
+        "swapped",
+        "text-label",
+        "label-2",
+        "nan",
+        "infinite",
+        "text-score",
+        "some-text",
+        "text-object",
+        "text-digit-label",
+        "lengths",
+        "matrix",
+    ],
 )
 def test_bad_arrays_are_named(labels, scores, code, message):
     with pytest.raises(InputError, match=message) as caught:
