@@ -171,11 +171,21 @@ def auroc_bounds(labels: ArrayLike, scores: ArrayLike, *, nan_policy: str = "err
     (0.6667, 0.9167)
     """
     y, s, _ = weighted_rows(labels, scores, None, "AUROC", nan_policy, inf_policy)
+    return _bounds(y, s)
+
+
+def _bounds(y: NDArray[np.int64], s: NDArray[np.float64]) -> tuple[float, float]:
     nominal, anomalous = np.sort(s[y == 0]), s[y == 1]
     pairs = len(nominal) * len(anomalous)
     below = int(np.searchsorted(nominal, anomalous, "left").sum())
     not_above = int(np.searchsorted(nominal, anomalous, "right").sum())
     return below / pairs, not_above / pairs
+
+
+def tie_notes(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> tuple[str, ...]:
+    """Return both bounds of the AUROC in words where ties make them differ by more than 0.005, else nothing."""
+    low, high = _bounds(labels, scores)
+    return (f"ties: AUROC {low:.4g} if all are lost, {high:.4g} if all are won",) if high - low > 0.005 else ()
 
 
 def tpr_at_fpr(labels: ArrayLike, scores: ArrayLike, *, fpr: float, nan_policy: str = "error",

@@ -24,6 +24,7 @@ from protocols.inputs import (
 from protocols.intervals.delong import auroc_limits, checked_scale, delong_variance
 from protocols.intervals.satterthwaite import df_of_objects, df_of_units, satterthwaite_df
 from protocols.results import Estimate
+from protocols.roc import tie_notes
 
 FEW_OBJECTS = 20
 ONE_OBJECT = "cannot separate the object effect from the class: a class has fewer than two objects"
@@ -255,7 +256,7 @@ def _interval(y: NDArray[np.int64], s: NDArray[np.float64], index: NDArray[np.in
         return _bootstrapped(y, ranks, index, level)
     se = math.sqrt(variance)
     quantile = float(special.ndtri((1 + level) / 2))
-    notes: tuple[str, ...] = doubts(s)
+    notes: tuple[str, ...] = (*doubts(s), *tie_notes(y, s))
     few = min(i10, i01) < FEW_OBJECTS
     df = clustered.df() if small_sample and se > 0 else min(i10, i01) - 1.0
     if few or small_sample:

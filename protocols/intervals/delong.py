@@ -13,6 +13,7 @@ from protocols.errors import InputError
 from protocols.inputs import admitted_rows, checked_fraction, doubts, one_class
 from protocols.intervals.satterthwaite import df_of_units, satterthwaite_df
 from protocols.results import Estimate, Status
+from protocols.roc import tie_notes
 
 SCALES = ("logit", "identity")
 INVERTED = "AUROC below 0.5: scores may be inverted"
@@ -125,7 +126,7 @@ def _interval(y: NDArray[np.int64], s: NDArray[np.float64], level: float, scale:
         quantile, method = float(special.stdtrit(df, (1 + level) / 2)), f"{method}, t"
     low, high, status, notes = auroc_limits(value, se, quantile, level, scale, min(n_nominal, n_anomalous), "images")
     return Estimate(value, low, high, level, method, status, n_nominal, n_anomalous, None, None,
-                    (*notes, *doubts(s)), se)  # fmt: skip
+                    (*notes, *doubts(s), *tie_notes(y, s)), se)  # fmt: skip
 
 
 def auroc_limits(value: float, se: float, quantile: float, level: float, scale: str, n_units: int, units: str

@@ -420,6 +420,15 @@ def test_intervals_count_what_was_dropped_by_class():
         assert e.notes == (*same.notes, note)
 
 
+@given(drawn=rows)
+def test_both_bounds_are_noted_where_ties_matter(drawn):
+    labels, scores = arrays(drawn)
+    assume(1 < labels.sum() < len(labels) - 1)
+    low, high = auroc_bounds(labels, scores)
+    notes = [n for n in delong_interval(labels, scores).notes if n.startswith("ties: ")]
+    assert notes == ([f"ties: AUROC {low:.4g} if all are lost, {high:.4g} if all are won"] if high > low else [])
+
+
 def test_counts_take_the_policies_too():
     labels, scores = [0, 1, 1, 0], [-np.inf, np.inf, np.nan, 2]
     assert confusion(labels, scores, math.inf, nan_policy="drop", inf_policy="rank") == (1, 0, 0, 2)
