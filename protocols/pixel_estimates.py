@@ -9,22 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import InputError
+from .errors import InputError, UndefinedError
 from .inputs import Seed, checked_binary, checked_fraction, object_index, one_class
 from .intervals.bootstrap import leave_one_out, resample
 from .intervals.bootstrap_limits import bca_limits, misses
 from .intervals.clustered_delong import ONE_OBJECT
 from .intervals.draws import MAX_REDRAWN, few_objects, generator
+from .overlap_counts import OverlapCounts
 from .pixel_histogram import PixelHistogram
 from .results import Estimate, Status
 
 N_BINS = 10_000
-PIXEL_METRICS = ("auroc", "average_precision", "aupro", "f1_max")
+_FROM_COUNTS = ("auroc", "average_precision", "aupro", "f1_max")
+PIXEL_METRICS = (*_FROM_COUNTS, "aupimo")
 
 
 def pixel_estimates(histogram: PixelHistogram, objects: Iterable[Any], labels: ArrayLike, *, level: float = 0.95,
                     n_resamples: int = 5000, seed: Seed = 0, max_fpr: float = 0.3) -> dict[str, Estimate]:  # fmt: skip
-    """Return pixel AUROC, average precision, AUPRO and the largest F1 with BCa intervals of the object bootstrap.
+    """Return pixel AUROC, average precision, AUPRO, largest F1 and AUPIMO with BCa intervals of the object bootstrap.
 
     Scores enter in about 10,000 bins, hence the status ``approximate``; a bin holds at most about 1/5,000 of the
     pixels of a class, unless they have equal scores. All metrics share the same draws of objects.
@@ -50,7 +52,9 @@ def pixel_estimates(histogram: PixelHistogram, objects: Iterable[Any], labels: A
     Returns
     -------
     dict
-        Metric to Estimate. ``f1_max`` is an apparent value: its threshold is chosen on the same pixels.
+        Metric to Estimate. ``f1_max`` is an apparent value: its threshold is chosen on the same pixels. ``aupimo``
+        is the mean over the anomalous images, ``undefined`` where the nominal images have too few pixels, or the
+        histogram too few bins, at false positive rates from 1e-5 to 1e-4.
     """
     y = checked_binary(labels, "labels")
     ids, index = object_index(objects, len(y))
@@ -78,17 +82,20 @@ def pixel_estimates(histogram: PixelHistogram, objects: Iterable[Any], labels: A
         reason = one_class("a pixel metric", n_free, n_defect) + " pixels" if one else ONE_OBJECT
         return {name: finished(math.nan, math.nan, math.nan, "undefined", (reason,)) for name in PIXEL_METRICS}
 
+    overlap, undefined = _overlap(histogram.select(keep), index[keep], len(ids))
+
     def statistics(weights: NDArray[np.int64]) -> NDArray[np.float64]:
-        return counts.values(weights, end)
+        values = counts.values(weights, end)
+        return values if overlap is None else np.column_stack([values, overlap.values(weights)])
 
     values = statistics(np.ones((1, len(ids)), np.int64))[0]
     drawn, redrawn = resample(defective, statistics, n_resamples, 4 * counts.n_bins, generator(seed, "pixel"))
     jackknife = leave_one_out(statistics, len(ids), 4 * counts.n_bins)
-    notes = _notes(counts, defective, int(without_mask.sum()), redrawn)
+    notes = _notes(defective, int(without_mask.sum()), redrawn)
     estimates = {}
-    for k, name in enumerate(PIXEL_METRICS):
+    for k, name in enumerate(PIXEL_METRICS if overlap else _FROM_COUNTS):
         value, replicates = float(values[k]), drawn[:, k]
-        own = ("apparent: the threshold is chosen on the same pixels", *notes) if name == "f1_max" else notes
+        own = _own_notes(name, counts, overlap, end) + notes
         se = float(replicates.std(ddof=1)) if len(replicates) > 1 else math.nan
         if not se > 1e-12:
             estimates[name] = finished(value, math.nan, math.nan, "degenerate",
@@ -102,7 +109,17 @@ def pixel_estimates(histogram: PixelHistogram, objects: Iterable[Any], labels: A
         else:
             more += misses(value, low, high)
         estimates[name] = finished(value, low, high, status, (*more, *own), se)
+    if overlap is None:
+        estimates["aupimo"] = finished(math.nan, math.nan, math.nan, "undefined", (undefined,))
     return estimates
+
+
+def _overlap(histogram: PixelHistogram, index: NDArray[np.int64], n_objects: int) -> tuple[OverlapCounts | None, str]:
+    """Return what AUPIMO is made of, or None and why there is none."""
+    try:
+        return OverlapCounts(histogram, index, n_objects), ""
+    except UndefinedError as error:
+        return None, str(error)
 
 
 class _Counts:
@@ -164,9 +181,31 @@ class _Counts:
         n, p = (np.asarray(side.sum(0)).ravel() for side in (self.free, self.defect))
         return float((n * p).sum() / (2 * n.sum() * p.sum()))
 
+    def overlap_error(self, max_fpr: float) -> float:
+        """Return by how much binning can move AUPRO: see :func:`~protocols.pixel_stream.aupro_streamed`."""
+        n, share = (np.asarray(side.sum(0)).ravel()[::-1] for side in (self.free, self.share))
+        high = np.cumsum(n) / n.sum()
+        most, least = (np.maximum(max_fpr - edge, 0.0) @ share for edge in (high - n / n.sum(), high))
+        value = self.values(np.ones((1, len(self.n_regions)), np.int64), max_fpr)[0, _FROM_COUNTS.index("aupro")]
+        scale = self.n_regions.sum() * max_fpr
+        return float(max(most / scale - value, value - least / scale))
 
-def _notes(counts: _Counts, defective: NDArray[np.bool_], n_without_mask: int, redrawn: float) -> tuple[str, ...]:
-    notes: tuple[str, ...] = (f"{counts.n_bins} score bins: AUROC off by at most {counts.tie_error():.2g}",)
+
+def _own_notes(name: str, counts: _Counts, overlap: OverlapCounts | None, end: float) -> tuple[str, ...]:
+    if name == "f1_max":
+        return ("apparent: the threshold is chosen on the same pixels", f"{counts.n_bins} score bins")
+    if name == "auroc":
+        return (f"{counts.n_bins} score bins: off by at most {counts.tie_error():.2g}",)
+    if name == "aupro":
+        return (f"{counts.n_bins} score bins: off by at most {counts.overlap_error(end):.2g}",)
+    if name == "aupimo" and overlap is not None:
+        error = float(overlap.errors(np.ones((1, len(counts.n_regions)), np.int64))[0])
+        return (f"{overlap.n_bins} score bins: off by at most {error:.2g}", *overlap.notes)
+    return (f"{counts.n_bins} score bins",)
+
+
+def _notes(defective: NDArray[np.bool_], n_without_mask: int, redrawn: float) -> tuple[str, ...]:
+    notes: tuple[str, ...] = ()
     n_defective = int(defective.sum())
     n_good = len(defective) - n_defective
     if n_without_mask:
