@@ -181,6 +181,11 @@ def _running_sum(values: NDArray[np.int64]) -> NDArray[np.int64]:
     return out
 
 
+def chance_level(*parts: Units) -> str:
+    """Say what average precision a random ranking has: the share of anomalous units (mean over the parts)."""
+    return f"chance level {np.mean([part.labels.mean() for part in parts]):.4g}: the share of anomalous units"
+
+
 def reason_undefined(metric: str) -> str:
     """Say why a metric does not exist for these counts."""
     reasons = {

@@ -14,7 +14,7 @@ from .estimates import auroc_estimate, grouping_notes, levels_of, noted, undefin
 from .intervals.protocol_bootstrap import KEY
 from .intervals.resampling import Resampling, Seed, resample_objects
 from .intervals.stretched import Scale, stretched_interval
-from .judging import Criterion, Weighted, reason_undefined
+from .judging import Criterion, Weighted, chance_level, reason_undefined
 from .metrics import weighted_auroc
 from .partition import Split, require_objects
 from .results import Estimate, ResultRow
@@ -158,7 +158,8 @@ class Naive:
         data, draws = Weighted(last), Weighted(last, resampling.of(last))
         value, replicates = data.free()["average_precision"], draws.free()["average_precision"]
         scale = Scale.of("average_precision", last.n_objects)
-        yield row("average_precision", self._interval(value, replicates, resampling, scale, last, chosen=False))
+        precision = self._interval(value, replicates, resampling, scale, last, chosen=False)
+        yield row("average_precision", noted(precision, (chance_level(last),)))
         youden = Criterion("youden", {}, self.prevalence)
         cuts, drawn_cuts = data.select(youden), draws.select(youden)
         values, drawn_values = data.decisions(cuts, youden), draws.decisions(drawn_cuts, youden)

@@ -15,7 +15,7 @@ from .estimates import PROPORTIONS, auroc_estimate, noted, proportion_estimate, 
 from .intervals.protocol_bootstrap import Judged, Key, judge, weigh
 from .intervals.resampling import Resampling
 from .intervals.stretched import Scale, stretched_interval
-from .judging import Criterion, reason_undefined
+from .judging import Criterion, chance_level, reason_undefined
 from .results import Estimate, Threshold
 from .thresholds import select_threshold
 from .units import Units
@@ -62,7 +62,9 @@ def figures_of(
 
     auroc = bootstrapped("inference", "auroc", None) if swap else auroc_estimate(repeat.inference, level=level)
     yield Figure("inference", "auroc", auroc)
-    yield Figure("inference", "average_precision", bootstrapped("inference", "average_precision", None))
+    chance = chance_level(*(direction.inference for direction in directions(repeat, swap)))
+    precision = noted(bootstrapped("inference", "average_precision", None), (chance,))
+    yield Figure("inference", "average_precision", precision)
     for criterion in criteria:
         chosen = [threshold_of(direction, criterion) for direction in directions(repeat, swap)]
         reasons = tuple(dict.fromkeys(note for t in chosen if t.status == "undefined" for note in t.notes))

@@ -13,7 +13,7 @@ from .estimates import grouping_notes, levels_of, noted, undefined
 from .intervals.protocol_bootstrap import KEY, Judged, Replicates, judged, summary
 from .intervals.resampling import Seed, resample_objects
 from .intervals.stretched import Scale
-from .judging import FREE, Criterion, criteria, reason_undefined
+from .judging import FREE, Criterion, chance_level, criteria, reason_undefined
 from .one_repeat import figures_of, threshold_of
 from .partition import Split
 from .rehalving import rehalved
@@ -209,6 +209,7 @@ class ThreeWay:
         chosen = [(c.name, threshold_of(direction, c)) for c in self.criteria for direction in each]
         found = judge_repeats(repeats, resampling, self.criteria, swap=self.swap)
         nowhere = {name: t.notes[0] for name, t in chosen if t.status == "undefined"}
+        remarks = {"average_precision": (chance_level(*(direction.inference for direction in each)),)}
         for (partition, metric, rule), result in found.items():
             if metric == "threshold":
                 if len(repeats) > 1:
@@ -224,7 +225,7 @@ class ThreeWay:
                     (partition, metric, rule),
                     level=self.level,
                     n=counts[partition],
-                    notes=_spread_of_values(result),
+                    notes=(*remarks.get(metric, ()), *_spread_of_values(result)),
                     reason=nowhere.get(rule) or reason_undefined(metric.removeprefix("optimism_")),
                 )
             yield ResultRow(

@@ -1,12 +1,17 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from protocols import (
+    Naive,
+    SampleTable,
+    ScoreTable,
+    ThreeWay,
     at_prevalence,
     aupr_trapezoid,
     average_precision,
@@ -124,3 +129,23 @@ def test_the_curve_equals_scikit_learn_and_its_steps_are_average_precision(drawn
     assert (curve.recall[n:] == 1).all()
     steps = np.sum(np.diff(curve.recall) * curve.precision[1:])
     assert average_precision(labels, scores) == pytest.approx(steps)
+
+
+def test_average_precision_stands_beside_its_chance_level_in_every_protocol():
+    rng = np.random.default_rng(0)
+    label = np.repeat([1, 0, 0], [12, 30, 30])
+    frame = pd.DataFrame({
+        "sample_id": [f"i{i}" for i in range(72)], "object_id": [f"o{i}" for i in range(72)], "label": label,
+        "source": np.repeat(["test", "test", "train"], [12, 30, 30]), "score": rng.normal(size=72) + label,
+    })  # fmt: skip
+    samples, table = SampleTable.checked(frame), ScoreTable.checked(frame)
+    for protocol in (Naive(n_resamples=20), ThreeWay(repeats=2, n_resamples=20), ThreeWay(repeats=2, swap=True)):
+        splits = protocol.plan(samples, 0)
+        rows_ = list(protocol.evaluate(splits[0], table))
+        if isinstance(protocol, ThreeWay):
+            rows_ += protocol.summarise(splits, [table] * 2)
+        found = [r.estimate for r in rows_ if r.metric == "average_precision"]
+        assert found
+        for e in found:
+            share = 12 / 42 if isinstance(protocol, Naive) else 0.5
+            assert f"chance level {share:.4g}: the share of anomalous units" in e.notes
