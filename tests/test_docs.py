@@ -1,6 +1,7 @@
 """What the documentation shows, runs; what it names, exists; what it tabulates, is so."""
 
 import dataclasses
+import doctest
 import io
 import json
 import os
@@ -88,6 +89,14 @@ def shrink(path, detectors=None):
     path.write_text(yaml.safe_dump(values))
 
 
+def assert_session(block, namespace, name):
+    """Run an interactive session; what it prints is what the page shows. Sessions of a page share their names."""
+    session = doctest.DocTestParser().get_doctest(block, {}, name, None, 0)
+    session.globs = namespace
+    found = io.StringIO()
+    assert doctest.DocTestRunner().run(session, out=found.write, clear_globs=False).failed == 0, found.getvalue()
+
+
 def without_placeholders(words, workspace):
     """A command with KEY replaced by a job, done in this process where it would start others."""
     if words[0] == "run" and "--schema" not in words:
@@ -106,8 +115,11 @@ def test_what_a_page_shows_runs_in_its_order(page, workspace):
     if not any(["lab2factory", "init"] in commands_in(block) for _, block in blocks):
         assert lab2factory("init")[0] == 0
         shrink(config, detectors)
+    namespace = {}
     for kind, block in blocks:
-        if kind == "python":
+        if kind == "python" and block.startswith(">>> "):
+            assert_session(block, namespace, named(page))
+        elif kind == "python":
             file = re.match(r"# (\w+\.py)\n", block)
             if file:
                 (workspace / file[1]).write_text(block)
