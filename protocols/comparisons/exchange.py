@@ -90,6 +90,6 @@ def flipped_p_value(contributions: NDArray[np.float64], n_resamples: int, rng: n
 
 def checked_count(n_resamples: int) -> int:
     """Return a number of resamples of 1 or more."""
-    if isinstance(n_resamples, bool) or int(n_resamples) != n_resamples or n_resamples < 1:
+    if isinstance(n_resamples, bool) or not isinstance(n_resamples, (int, np.integer)) or n_resamples < 1:
         raise InputError("n_resamples", n_resamples, "a whole number of 1 or more", "Correct the value.")
     return int(n_resamples)

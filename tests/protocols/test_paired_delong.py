@@ -163,6 +163,27 @@ def test_few_objects_take_student_for_p_and_interval_and_say_so():
     assert any("few images" in note for note in delong_test(labels, a, b).notes)
 
 
+def test_small_sample_takes_satterthwaites_degrees_of_freedom():
+    rng = np.random.default_rng(3)
+    sizes = np.append(np.full(20, 2), [60, 50, 40, 30, 20])
+    objects = np.concatenate([np.repeat(range(25), sizes), np.repeat(range(25, 50), sizes)])
+    labels = (objects < 25).astype(int)
+    a, b = (rng.normal(size=len(labels)) + labels for _ in range(2))
+    plain = delong_test(labels, a, b, objects=objects)
+    assert math.isnan(plain.df)
+    assert plain.notes == ("objects of very unequal sizes (25 anomalous, 25 nominal) count as 6: see small_sample",)
+    assert sizes.sum() ** 2 / (sizes**2).sum() == pytest.approx(6, abs=0.5)
+    careful = delong_test(labels, a, b, objects=objects, small_sample=True)
+    assert careful.statistic == plain.statistic
+    assert 1 <= careful.df < 24
+    assert careful.p_value == pytest.approx(2 * stats.t.sf(abs(careful.statistic), careful.df), abs=1e-12)
+    assert careful.p_value > plain.p_value
+    assert careful.notes == ()
+    singles = delong_test(labels, a, b, small_sample=True)
+    assert 100 < singles.df < len(labels)
+    assert singles.p_value == pytest.approx(delong_test(labels, a, b, objects=range(480), small_sample=True).p_value)
+
+
 def test_one_sided_intervals_end_at_the_range():
     greater, less = (delong_test(Y, A, B, alternative=alternative) for alternative in ("greater", "less"))
     assert greater.high == 1.0

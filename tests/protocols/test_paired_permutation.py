@@ -184,7 +184,8 @@ def test_equal_differences_have_no_interval():
     ("d", "options", "message"),
     [
         ([0.1, math.nan], {}, "position 1"), ([[0.1]], {}, "one-dimensional"),
-        ([0.1], {"n_resamples": 0}, "n_resamples"), ([0.1] * 20, {"seed": -1}, "seed"),
+        ([0.1], {"n_resamples": 0}, "n_resamples"), ([0.1], {"n_resamples": 9.5}, "n_resamples"),
+        ([0.1] * 20, {"seed": -1}, "seed"),
     ],
 )  # fmt: skip
 def test_bad_differences_are_errors(d, options, message):
