@@ -52,6 +52,10 @@ def aggregate_by_object(labels: ArrayLike, scores: ArrayLike, objects: Iterable[
     InputError
         The method is not known, or the arrays are wrong.
 
+    References
+    ----------
+    Hyndman & Fan (1996), Sample quantiles in statistical packages, definition 7: ``median`` and ``quantile``.
+
     Examples
     --------
     >>> labels, scores, objects = aggregate_by_object([1, 0, 0], [0.9, 0.2, 0.4], ["b", "b", "a"])

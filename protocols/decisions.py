@@ -39,6 +39,10 @@ def confusion(labels: ArrayLike, scores: ArrayLike, threshold: float, *, nan_pol
     InputError
         The threshold is NaN, or the arrays are wrong.
 
+    References
+    ----------
+    Fawcett (2006), An introduction to ROC analysis, section 2.
+
     Examples
     --------
     >>> confusion([0, 0, 0, 0, 1, 1, 1], [1, 2, 2, 3, 2, 3, 4], 2.5)
@@ -109,19 +113,29 @@ def rates_from_counts(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike
 
 
 def decision_metrics(confusion: Confusion, *, mcc_zero: float | None = None) -> dict[str, float | None]:
-    """Return the rates of one confusion that need neither a prevalence nor costs.
+    r"""Return the rates of one confusion that need neither a prevalence nor costs.
+
+    Sensitivity TP/P, specificity TN/N, overkill FP/N, escape FN/P, precision TP/(TP + FP), npv TN/(TN + FN), accuracy
+    (TP + TN)/(P + N), balanced accuracy (sensitivity + specificity)/2, F1 2 TP/(2 TP + FP + FN), J sensitivity +
+    specificity - 1, Matthews [1]_
+    :math:`(TP\,TN - FP\,FN) / \sqrt{(TP+FP)(TP+FN)(TN+FP)(TN+FN)}`. A zero denominator is undefined, not zero; F1 is 0
+    where there are anomalies and none was caught.
 
     Parameters
     ----------
     confusion
-        Counts.
+        Counts, 0 or more.
     mcc_zero
         Value of the Matthews coefficient when a margin is empty; 0 is what some programs print.
 
     Returns
     -------
     dict
-        Names of ``METRICS``; None where undefined.
+        Names of ``METRICS``; None where undefined. Nothing is raised.
+
+    References
+    ----------
+    .. [1] Matthews (1975), Comparison of the predicted and observed secondary structure of T4 phage lysozyme.
 
     Examples
     --------
@@ -137,7 +151,11 @@ def decision_metrics(confusion: Confusion, *, mcc_zero: float | None = None) -> 
 
 def at_prevalence(confusion: Confusion, *, prevalence: float, missed: float | None = None,
                   false_alarm: float | None = None) -> dict[str, float | None]:  # fmt: skip
-    """Return what the rates mean per part made, at the factory's prevalence.
+    r"""Return what the rates mean per part made, at the factory's prevalence :math:`\pi`.
+
+    :math:`PPV = \pi TPR / (\pi TPR + (1-\pi) FPR)`, :math:`NPV = (1-\pi) TNR / ((1-\pi) TNR + \pi FNR)`, rejects
+    per 1,000 parts :math:`10^3 (\pi TPR + (1-\pi) FPR)`, escapes per million :math:`10^6 \pi FNR`, cost a part
+    :math:`c_{FN} \pi FNR + c_{FP} (1-\pi) FPR`. Rates that need a missing class are undefined.
 
     Parameters
     ----------
@@ -153,6 +171,15 @@ def at_prevalence(confusion: Confusion, *, prevalence: float, missed: float | No
     dict
         ``ppv_at_prevalence, npv_at_prevalence, rejects_per_thousand, escapes_per_million, cost``; None where
         undefined; ``cost`` is None without costs.
+
+    Raises
+    ------
+    InputError
+        A number is out of range, or one of the two costs is missing.
+
+    References
+    ----------
+    Altman & Bland (1994), Diagnostic tests 2: predictive values.
 
     Examples
     --------
@@ -170,7 +197,30 @@ def at_prevalence(confusion: Confusion, *, prevalence: float, missed: float | No
 
 
 def trivial_costs(*, prevalence: float, missed: float, false_alarm: float) -> tuple[float, float]:
-    """Return the cost per part of passing everything and of rejecting everything.
+    r"""Return the cost per part of passing everything and of rejecting everything.
+
+    :math:`c_{FN} \pi` and :math:`c_{FP} (1-\pi)`.
+
+    Parameters
+    ----------
+    prevalence
+        Share of anomalous parts in production, in (0, 1).
+    missed, false_alarm
+        Cost of a missed anomaly and of a false alarm, above 0.
+
+    Returns
+    -------
+    tuple of float
+        What an inspection must beat.
+
+    Raises
+    ------
+    InputError
+        A number is out of range.
+
+    References
+    ----------
+    Drummond & Holte (2006), Cost curves: an improved method for visualizing classifier performance, section 3.
 
     Examples
     --------

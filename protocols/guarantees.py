@@ -21,15 +21,43 @@ from .threshold_rule import Utilities
 def np_umbrella(c: Candidates, *, value: float, delta: float = 0.05) -> Utilities:
     """Just above the k-th smallest nominal score: overkill at most value with probability 1 - delta.
 
-    The Neyman-Pearson umbrella (Tong, Feng & Li 2018); k is :func:`~protocols.order_statistics.overkill_rank`. A
-    tied score is passed as a whole, so the guarantee holds with ties.
+    The Neyman-Pearson umbrella; k is :func:`~protocols.order_statistics.overkill_rank`. A tied score is passed as a
+    whole, so the guarantee holds with ties. No cut is possible with fewer than ln(delta) / ln(1 - value) nominal units.
+
+    References
+    ----------
+    Tong, Feng & Li (2018), Neyman-Pearson classification algorithms and NP receiver operating characteristics,
+    Algorithm 1.
+
+    Examples
+    --------
+    >>> from protocols.candidates import candidates
+    >>> c = candidates([0] * 59, range(59))
+    >>> int((np_umbrella(c, value=0.05) > NEVER).argmax())  # above all 59
+    59
     """
     k = overkill_rank(c.n_nominal, value=value, delta=delta)
     return np.where((k > 0) & (c.tn >= k), c.fp, NEVER)
 
 
 def escape_umbrella(c: Candidates, *, value: float, delta: float = 0.05) -> Utilities:
-    """At the k-th smallest anomalous score: escape rate at most value with probability 1 - delta."""
+    """At the k-th smallest anomalous score: escape rate at most value with probability 1 - delta.
+
+    The mirror image of :func:`np_umbrella`; k is :func:`~protocols.order_statistics.escape_rank`. The score itself is
+    the threshold, so a tied score is caught as a whole.
+
+    References
+    ----------
+    Tong, Feng & Li (2018), Neyman-Pearson classification algorithms and NP receiver operating characteristics,
+    Proposition 1, with the classes exchanged.
+
+    Examples
+    --------
+    >>> from protocols.candidates import candidates
+    >>> c = candidates([1] * 100, range(100))
+    >>> int(escape_umbrella(c, value=0.05).argmax())  # one score below the cut, the second is the threshold
+    1
+    """
     k = escape_rank(c.n_anomalous, value=value, delta=delta)
     return np.where((k > 0) & (c.fn < k), c.fn + c.tn, NEVER)
 
@@ -38,7 +66,22 @@ def conformal(c: Candidates, *, value: float) -> Utilities:
     """Just above a nominal order statistic: a new nominal is rejected with probability at most value, on average.
 
     Where objects were given, each weighs the same: a nominal image of an object with m of them weighs
-    1 / ((G + 1) m), and infinity 1 / (G + 1) (hierarchical conformal, Lee, Barber & Willett 2023).
+    1 / ((G + 1) m), and infinity 1 / (G + 1); the cut lies above the smallest score whose cumulated weight reaches
+    1 - value, in whole numbers (hierarchical conformal).
+
+    References
+    ----------
+    Vovk, Gammerman & Shafer (2005), Algorithmic learning in a random world, section 2.2. Lee, Barber & Willett
+    (2023), Distribution-free inference with hierarchical data.
+
+    Examples
+    --------
+    >>> from protocols.candidates import candidates
+    >>> c = candidates([0] * 6, [1, 5, 2, 3, 4, 9], objects=["a", "a", "b", "c", "c", "c"])
+    >>> (c.share / (4 * c.unit)).round(6).tolist()
+    [0.0, 0.125, 0.375, 0.458333, 0.541667, 0.666667, 0.75]
+    >>> int((conformal(c, value=0.4) > NEVER).argmax())  # just above the fifth score
+    5
     """
     below, unit = (c.tn, 1) if c.share is None else (c.share, c.unit)
     return np.where(below >= conformal_rank(below[..., -1:] // unit, value=value, unit=unit), c.fp, NEVER)

@@ -216,6 +216,11 @@ def conformal_p_value(calibration: ArrayLike, scores: ArrayLike) -> NDArray[np.f
     ndarray
         The shape of ``scores``; from 1/(n + 1) to 1.
 
+    Raises
+    ------
+    InputError
+        A score is NaN (code ``NonFiniteScore``). Infinite scores are ranked.
+
     References
     ----------
     Vovk, Gammerman & Shafer (2005), Algorithmic learning in a random world, section 2.2.

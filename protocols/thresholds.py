@@ -1,9 +1,8 @@
-"""Threshold rules: what to maximise over the candidate cuts of the threshold partition, one function a rule.
+"""Threshold rules by name, and the thresholds they choose: once, or under thousands of bootstrap multiplicities.
 
-A rule sees :class:`Candidates`, counts at every cut for one or for many weightings, and returns a utility to
-maximise: whole numbers where possible, so that equal cuts compare equal. Ties are broken in one place
-(:func:`~protocols.candidates.select`), never by which came first. What a guarantee needs is in
-:mod:`protocols.order_statistics`.
+What a rule maximises is a function in :mod:`protocols.threshold_criteria`, or with a guarantee in
+:mod:`protocols.guarantees`. Ties are broken in one place (:func:`~protocols.candidates.select`), never by which came
+first.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from .guarantees import conformal, conformal_remarks, escape_remarks, escape_umb
 from .inputs import (
     admitted_rows,
     checked_fraction,
-    checked_positive,
     checked_scores,
     checked_weights,
     object_index,
@@ -33,76 +31,24 @@ from .inputs import (
 )
 from .metrics import blocks
 from .results import Status, Threshold
-from .threshold_rule import Rule, Utilities, attainable, chosen_cuts, placed, possible
+from .threshold_criteria import (
+    cost,
+    fbeta,
+    max_fpr,
+    min_tpr,
+    nominal_quantile,
+    product,
+    target_escape,
+    topleft,
+    youden,
+)
+from .threshold_rule import Rule, attainable, chosen_cuts, placed, possible
 
 __all__ = ["NEVER", "RULES", "Candidates", "Rule", "candidates", "chosen_cuts", "prepared_rule", "resolve_rule",
            "rule_name", "select", "select_threshold", "selected_cuts"]  # fmt: skip
 
 CONVENTIONS_OF_ALL = ("convention", "prefer")
 USELESS = "no useful threshold under this criterion"
-
-
-def youden(c: Candidates) -> Utilities:
-    """Largest J = TPR - FPR, compared as TP N - FP P (Youden 1950). Same cut as balanced accuracy."""
-    return c.tp * c.n_nominal - c.fp * c.n_anomalous
-
-
-def topleft(c: Candidates) -> Utilities:
-    """Nearest to the corner (0, 1): smallest (1 - TPR)^2 + FPR^2."""
-    return -((c.fn / c.n_anomalous) ** 2 + (c.fp / c.n_nominal) ** 2)
-
-
-def product(c: Candidates) -> Utilities:
-    """Largest TPR TNR; the geometric mean is its root and chooses the same cut."""
-    return c.tp * c.tn
-
-
-def fbeta(c: Candidates, *, beta: float = 1.0, prevalence: float | None = None) -> Utilities:
-    """Largest F-beta; 0 without caught anomalies. ``prevalence`` reweights the counts to the factory's share."""
-    b2 = checked_positive(beta, "beta") ** 2
-    tp, fn, fp = c.tp.astype(np.float64), c.fn.astype(np.float64), c.fp.astype(np.float64)
-    if prevalence is not None:
-        pi = checked_fraction(prevalence, "prevalence")
-        tp, fn, fp = pi * tp / c.n_anomalous, pi * fn / c.n_anomalous, (1 - pi) * fp / c.n_nominal
-    below = (1 + b2) * tp + b2 * fn + fp
-    return np.asarray((1 + b2) * tp / np.where(below > 0, below, 1.0))
-
-
-def cost(c: Candidates, *, missed: float, false_alarm: float, prevalence: float | None = None) -> Utilities:
-    """Smallest expected cost a part, c_FN pi FNR + c_FP (1 - pi) FPR; pi is the partition's own if not given.
-
-    Right decisions that cost something too are covered: take their cost off that of the wrong decision on the same
-    part (c_FN - c_TP for c_FN, c_FP - c_TN for c_FP), which moves all cuts by the same constant.
-    """
-    c_fn, c_fp = checked_positive(missed, "missed"), checked_positive(false_alarm, "false_alarm")
-    if prevalence is None:
-        pi: Any = c.n_anomalous / (c.n_anomalous + c.n_nominal)
-    else:
-        pi = checked_fraction(prevalence, "prevalence")
-    return np.asarray(-(c_fn * pi * c.fn / c.n_anomalous + c_fp * (1 - pi) * c.fp / c.n_nominal))
-
-
-def max_fpr(c: Candidates, *, value: float) -> Utilities:
-    """Largest TPR with FPR <= value (plug-in: no guarantee on new data)."""
-    limit = np.floor(checked_fraction(value, "value", closed=True) * c.n_nominal + 1e-9)
-    return np.where(c.fp <= limit, c.tp, NEVER)
-
-
-def min_tpr(c: Candidates, *, value: float) -> Utilities:
-    """Smallest FPR with TPR >= value (plug-in: no guarantee on new data)."""
-    return target_escape(c, value=1 - checked_fraction(value, "value", closed=True))
-
-
-def target_escape(c: Candidates, *, value: float) -> Utilities:
-    """Smallest overkill with an escape rate of at most value."""
-    limit = np.floor(checked_fraction(value, "value", closed=True) * c.n_anomalous + 1e-9)
-    return np.where(c.fn <= limit, -c.fp, NEVER)
-
-
-def nominal_quantile(c: Candidates, *, value: float) -> Utilities:
-    """Just above the ceil((1 - value) N)-th smallest nominal score; needs no anomalous image."""
-    rank = np.ceil((1 - checked_fraction(value, "value", closed=True)) * c.n_nominal - 1e-9)
-    return np.where(c.tn >= rank, c.fp, NEVER)
 
 
 def _tpr(u: float, k: Confusion) -> float:

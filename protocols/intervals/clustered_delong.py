@@ -216,6 +216,11 @@ def clustered_delong_interval(labels: ArrayLike, scores: ArrayLike, objects: Ite
         ``n_objects_*`` are the objects with an image of that class. ``undefined`` with one class, or with fewer
         than two objects in a class.
 
+    Raises
+    ------
+    InputError
+        The arrays are wrong, a score is not finite (code ``NonFiniteScore``), or level or scale is not known.
+
     References
     ----------
     .. [1] Obuchowski (1997), Nonparametric analysis of clustered ROC curve data.

@@ -86,6 +86,11 @@ def delong_interval(labels: ArrayLike, scores: ArrayLike, *, level: float = 0.95
     Estimate
         ``undefined`` with a single class, or with one image in a class.
 
+    Raises
+    ------
+    InputError
+        The arrays are wrong, a score is not finite (code ``NonFiniteScore``), or level or scale is not known.
+
     References
     ----------
     DeLong, DeLong & Clarke-Pearson (1988), Comparing the areas under two or more correlated receiver operating
