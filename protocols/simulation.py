@@ -19,11 +19,12 @@ from .comparisons.class_resolved import SMOOTH, Overlap, auroc_weight, overlap, 
 from .comparisons.corrected_t import corrected_resampled_ttest
 from .errors import InputError
 from .inputs import Seed, checked_fraction
+from .intervals.object_auroc import ObjectAuroc
 from .intervals.protocol_bootstrap import KEY, Judged, Replicates, judge, weigh
 from .intervals.resampling import Resampling, resample_objects
 from .intervals.stretched import Scale, stretched_interval
 from .judging import Criterion, Weighted, limits
-from .metrics import resolve_metric
+from .metrics import resolve_metric, weighted_auroc
 from .results import Estimate, TestResult
 from .samples import SampleTable
 from .splits import grouped_three_way
@@ -165,10 +166,10 @@ class Plan:
         # Whole objects are drawn, so that one row an object is enough: its views go where it goes.
         frame = pd.DataFrame({"sample_id": names, "object_id": names, "label": self.defective.astype(np.int64)})
         samples = SampleTable.checked(frame, "simulated samples")
-        splits = grouped_three_way(samples, repeats=design.repeats, seed=seed, quota_unit="object",
-                                   min_train_share=design.min_train_share)  # fmt: skip
-        self.overlap: Overlap = overlap(splits, samples)
-        self._sides = [tuple(self._side(ids) for ids in (s.threshold, s.inference)) for s in splits]
+        self.splits = grouped_three_way(samples, repeats=design.repeats, seed=seed, quota_unit="object",
+                                        min_train_share=design.min_train_share)  # fmt: skip
+        self.overlap: Overlap = overlap(self.splits, samples)
+        self._sides = [tuple(self._side(ids) for ids in (s.threshold, s.inference)) for s in self.splits]
 
     def _side(self, sample_ids: Sequence[str]) -> tuple[Units, NDArray[np.int64]]:
         """Return the units of a partition without scores, and where their scores are."""
@@ -223,9 +224,9 @@ def study(repeats: list[Judged], metric: str, detector: Detector, criterion: Cri
     """Judge one detector as the three-way protocol does."""
 
     def of(drawn: Resampling | None, repeat: Judged) -> Mapping[str, FloatArray]:
-        tuning, test = weigh(repeat, drawn)
         if metric == "auroc":
-            return {metric: judge(tuning, test, ())["inference", metric, ""]}
+            return {metric: _auroc(repeat.inference, drawn)}
+        tuning, test = weigh(repeat, drawn)
         if criterion is None:
             return _at_given(test, detector.cut)
         found = judge(tuning, test, (criterion,))
@@ -239,6 +240,14 @@ def study(repeats: list[Judged], metric: str, detector: Detector, criterion: Cri
     if metric != "auroc":
         rates = np.array([p["sensitivity"][0] for p in plain]), np.array([p["overkill"][0] for p in plain])
     return Studied(repeats, Replicates(values, replicates), rates)
+
+
+def _auroc(units: Units, drawn: Resampling | None) -> FloatArray:
+    """Return the AUROC of each replicate: what the protocol bootstrap finds, without the other metrics beside it."""
+    if drawn is None:
+        return weighted_auroc(units.labels, units.scores, np.ones((1, units.labels.size), np.int64))
+    index = np.array([drawn.index[name] for name in units.objects])
+    return ObjectAuroc(units.labels, units.scores, index, len(drawn.index)).values(drawn.weights)
 
 
 def _at_given(test: Weighted, cut: float) -> Mapping[str, FloatArray]:

@@ -3,22 +3,27 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from protocols import (
+    SampleTable,
+    ScoreTable,
+    Split,
     StudyDesign,
     achieved_half_width,
     achieved_power,
     objects_for_half_width,
     objects_for_power,
+    protocol_bootstrap,
     sample_size_proportion,
     simulate_half_width,
     simulate_power,
 )
 from protocols.errors import InputError, SplitError
 from protocols.sample_size import auroc_variance
-from protocols.simulation import Detector, Plan, draw_scores
+from protocols.simulation import Detector, Plan, draw_resampling, draw_scores, interval_of, paired_test, study
 
 Z = stats.norm.ppf(0.975)
 
@@ -199,6 +204,39 @@ def test_the_protocols_own_splits_are_used():
         for part in (repeat.threshold, repeat.inference):
             assert [int(o) for o in part.objects] == [int(s) // 2 for s in part.scores]
     assert plan.overlap.anomalous == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("metric", ["auroc", "sensitivity", "balanced_accuracy"])
+def test_a_simulated_study_is_the_protocol_on_a_score_file(metric):
+    """The same splits, scores and seed through the public functions give the same estimate, to the last bit."""
+    design = StudyDesign(8, 20, views=3, icc=0.3, repeats=3)
+    plan = Plan(design, 1)
+    criterion = design.criterion(metric)
+    detectors = [Detector.of(metric, value, design) for value in (0.8, 0.7)]
+    both = draw_scores(plan, detectors, 0.5, np.random.default_rng(4))
+    objects = np.repeat([f"{i:07}" for i in range(28)], 3)
+    frame = pd.DataFrame({"object_id": objects, "label": np.repeat(plan.defective, 3).astype(int)})
+    frame["sample_id"] = frame["object_id"] + "/" + (frame.index % 3).astype(str)
+    tables = [ScoreTable.checked(frame.assign(score=scores)) for scores in both]
+    splits = [
+        Split.from_partitions(s.repeat, dict(zip(frame["sample_id"], map(s.partition_of().get, objects), strict=True)))
+        for s in plan.splits
+    ]
+    for split in splits:
+        split.check(SampleTable.checked(frame))
+    options = {"metric": metric, "n_resamples": 60, "seed": 9}
+    if criterion is not None:
+        options |= {"rule": criterion.rule, "parameters": criterion.parameters}
+    expected = protocol_bootstrap(splits, tables[0], **options)
+    repeats = [plan.judged(scores) for scores in both]
+    draws = draw_resampling(repeats[0], 60, 9)
+    found = [study(r, metric, d, criterion, draws) for r, d in zip(repeats, detectors, strict=True)]
+    e = interval_of(plan, metric, found[0], criterion, draws, 0.95)
+    assert (e.value, e.low, e.high, e.se) == (expected.value, expected.low, expected.high, expected.se)
+    expected = protocol_bootstrap(splits, tables[0], other=tables[1], **options)
+    t = paired_test(plan, metric, *found, draws, 0.95)
+    assert (t.difference, t.low, t.high) == (expected.value, expected.low, expected.high)
+    assert t.p_value == (0 if expected.low > 0 or expected.high < 0 else 1)
 
 
 # -- reproducibility ---------------------------------------------------------------------------------------------
