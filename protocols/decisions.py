@@ -34,6 +34,11 @@ def confusion(labels: ArrayLike, scores: ArrayLike, threshold: float, *, nan_pol
     nan_policy, inf_policy
         ``error``; or ``drop`` rows whose score is NaN, and ``rank`` infinite scores as lowest and highest.
 
+    Returns
+    -------
+    Confusion
+        tp, fp, fn, tn.
+
     Raises
     ------
     InputError

@@ -131,6 +131,11 @@ def auroc(labels: ArrayLike, scores: ArrayLike, *, weights: ArrayLike | None = N
     nan_policy, inf_policy
         ``error``; or ``drop`` rows whose score is NaN, and ``rank`` infinite scores as lowest and highest.
 
+    Returns
+    -------
+    float
+        In [0, 1].
+
     Raises
     ------
     UndefinedError
@@ -168,6 +173,11 @@ def average_precision(labels: ArrayLike, scores: ArrayLike, *, weights: ArrayLik
         Shape (n,), 0 or more.
     nan_policy, inf_policy
         ``error``; or ``drop`` rows whose score is NaN, and ``rank`` infinite scores as lowest and highest.
+
+    Returns
+    -------
+    float
+        In [0, 1].
 
     Raises
     ------

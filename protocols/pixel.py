@@ -27,12 +27,22 @@ def pixel_auroc(masks: Masks | Pairs, maps: Iterable[ArrayLike] | None = None) -
         Binary masks (None: no defect) and anomaly maps of the same shapes, one an image; or, without ``maps``,
         an iterator of pairs of the two. One image is read at a time, only its scores are kept.
 
+    Returns
+    -------
+    float
+        In [0, 1].
+
     Raises
     ------
     UndefinedError
         No defect pixel, or no defect-free pixel.
     InputError
         Shapes differ (code ``ShapeMismatch``), a mask is not binary, or a map is not finite (``NonFiniteScore``).
+
+    References
+    ----------
+    Hanley & McNeil (1982), The meaning and use of the area under a receiver operating characteristic curve. Of pixels:
+    Bergmann et al. (2021), The MVTec Anomaly Detection Dataset, section 5.2.
 
     Examples
     --------
@@ -69,6 +79,18 @@ def aupro(masks: Masks | Pairs, maps: Iterable[ArrayLike] | None = None, *, max_
         As in :func:`pixel_auroc`.
     max_fpr
         End of the range, in (0, 1].
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    UndefinedError
+        No defect pixel, or no defect-free pixel.
+    InputError
+        ``max_fpr`` is not in (0, 1], or masks and maps are wrong, as in :func:`pixel_auroc`.
 
     References
     ----------

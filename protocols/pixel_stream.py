@@ -50,6 +50,10 @@ def pixel_auroc_streamed(masks: Masks | Pairs, maps: Iterable[ArrayLike] | None 
     UndefinedError
         No defect pixel, or no defect-free pixel.
 
+    References
+    ----------
+    Hanley & McNeil (1982), The meaning and use of the area under a receiver operating characteristic curve.
+
     Examples
     --------
     >>> scores = [[0.9, 0.1, 0.8, 0.3, 0.5, 0.2, 0.1, 0.0]]
@@ -85,6 +89,17 @@ def aupro_streamed(masks: Masks | Pairs, maps: Iterable[ArrayLike] | None = None
     -------
     Bounded
         Value and error. Where scores of one bin are known to be equal, they are ties: exact, error 0.
+
+    Raises
+    ------
+    UndefinedError
+        No defect pixel, or no defect-free pixel.
+    InputError
+        ``max_fpr`` is not in (0, 1], or masks and maps are wrong, as in :func:`~protocols.pixel.pixel_auroc`.
+
+    References
+    ----------
+    Bergmann et al. (2021), The MVTec Anomaly Detection Dataset, section 5.2.
 
     Examples
     --------

@@ -88,6 +88,11 @@ def aupr_trapezoid(labels: ArrayLike, scores: ArrayLike, *, weights: ArrayLike |
     nan_policy, inf_policy
         ``error``; or ``drop`` rows whose score is NaN, and ``rank`` infinite scores as lowest and highest.
 
+    Returns
+    -------
+    float
+        In [0, 1].
+
     Raises
     ------
     UndefinedError

@@ -204,6 +204,11 @@ def tpr_at_fpr(labels: ArrayLike, scores: ArrayLike, *, fpr: float, nan_policy: 
     nan_policy, inf_policy
         ``error``; or ``drop`` rows whose score is NaN, and ``rank`` infinite scores as lowest and highest.
 
+    Returns
+    -------
+    float
+        In [0, 1].
+
     Raises
     ------
     UndefinedError
@@ -239,6 +244,11 @@ def fpr_at_tpr(labels: ArrayLike, scores: ArrayLike, *, tpr: float, nan_policy: 
         In [0, 1].
     nan_policy, inf_policy
         ``error``; or ``drop`` rows whose score is NaN, and ``rank`` infinite scores as lowest and highest.
+
+    Returns
+    -------
+    float
+        In [0, 1].
 
     Raises
     ------

@@ -51,10 +51,11 @@ def rotations(
         Folds in a run, k: from 2 to 10, and at most the number of defective objects.
     seed
         An integer; 0 is a seed.
-    nominal_ratio, quota_unit, merge_nominal_test, min_train_share, ndo, object_policy, min_train_images, \
-allow_contaminated_train
+    nominal_ratio, quota_unit
         As in :func:`~protocols.splits.grouped_three_way`. ``H_j`` has ``floor(D / k)`` good objects, or
         ``floor(N_a * nominal_ratio / k)`` nominal images, of D defective objects with N_a anomalous images.
+    merge_nominal_test, min_train_share, ndo, object_policy, min_train_images, allow_contaminated_train
+        As in :func:`~protocols.splits.grouped_three_way`.
 
     Returns
     -------
@@ -65,6 +66,21 @@ allow_contaminated_train
     ------
     SplitError
         With a ``code``: TooManyFolds, and those of :func:`~protocols.splits.grouped_three_way`.
+
+    References
+    ----------
+    Bouckaert (2004), Estimating replicability of classifier learning experiments: runs of folds and what they are
+    good for. Three partitions a fold are this project's.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> names = [f"o{i:02}" for i in range(40)]
+    >>> frame = pd.DataFrame({"sample_id": names, "object_id": names, "label": [1] * 10 + [0] * 30})
+    >>> splits = rotations(SampleTable.checked(frame), runs=2, folds=5)
+    >>> judged = sorted(name for split in splits if split.run == 0 for name in split.inference if name < "o10")
+    >>> len(splits), judged == names[:10]
+    (10, True)
     """
     check_repeats(runs, "runs", "Use 5 to 10.")
     check_repeats(folds, "folds", "Use 5 to 10: one fold sets the threshold, another judges.", 2)

@@ -80,6 +80,21 @@ def grouped_three_way(
     SplitError
         With a ``code``: TooFewDefectiveObjects, TooFewGoodObjects, InsufficientNominal, EmptyTraining,
         UnbalanceableGroups, SingleClassPartition, AnomalyInTrain, MissingObjectId.
+
+    References
+    ----------
+    Hönel & Nordqvist (2025), From Lab to Factory: Pitfalls and Guidelines for Self-/Unsupervised Defect Detection on
+    Low-Quality Industrial Images, section 4.3.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> names = [f"o{i}" for i in range(1, 7)] + [f"g{i:02}" for i in range(12)]
+    >>> frame = pd.DataFrame({"sample_id": names, "object_id": names, "label": [1] * 6 + [0] * 12})
+    >>> samples = SampleTable.checked(frame)
+    >>> split = grouped_three_way(samples, repeats=1, seed=42)[0]
+    >>> [name for name in split.threshold if name in names[:6]], len(split.train), split.shared_objects(samples)
+    (['o3', 'o4', 'o6'], 6, ())
     """
     check_repeats(repeats, "repeats", "Use 5 to 10.")
     check_options(seed, nominal_ratio, quota_unit, min_train_share, ndo)

@@ -57,6 +57,11 @@ def bayesian_signed_rank(a: ArrayLike, b: ArrayLike | None = None, *, rope: floa
         ``mean`` is the mean difference; ``scale`` and ``df`` are NaN, for this posterior has none. ``undefined``
         without data sets. :func:`signed_rank_moments` gives the exact means of the thetas.
 
+    Raises
+    ------
+    InputError
+        Lengths differ, a value is not finite, or ``rope``, ``prior_weight`` or ``n_draws`` is out of range.
+
     References
     ----------
     .. [1] Benavoli, Mangili, Corani, Zaffalon & Ruggeri (2014), A Bayesian Wilcoxon signed-rank test based on the

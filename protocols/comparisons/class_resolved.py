@@ -159,6 +159,24 @@ def class_resolved_rho(
     ------
     UndefinedError
         Code ``CorrectionUndefined``: every value uses all objects of a class that matters.
+
+    References
+    ----------
+    Nadeau & Bengio (2003), Inference for the generalization error: rho as the share of test units that two splits have
+    in common. Taking it class by class, in objects, and its mixtures, are this project's: see docs/statistics.md.
+
+    Examples
+    --------
+    Half of the defective objects are judged in every repeat:
+
+    >>> import pandas as pd
+    >>> from protocols import grouped_three_way
+    >>> names = [f"o{i:02}" for i in range(30)]
+    >>> frame = pd.DataFrame({"sample_id": names, "object_id": names, "label": [1] * 10 + [0] * 20})
+    >>> samples = SampleTable.checked(frame)
+    >>> splits = grouped_three_way(samples, repeats=10)
+    >>> [class_resolved_rho(splits, samples, metric=metric) for metric in ("sensitivity", "overkill")]
+    [0.5, 0.25]
     """
     name = resolve_metric(metric).name
     found = overlap(splits, samples, value_per=value_per)

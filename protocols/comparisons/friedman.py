@@ -74,6 +74,11 @@ def friedman_test(values: ArrayLike, *, higher_is_better: bool = True, tie_corre
     FriedmanResult
         ``undefined`` with one data set; ``degenerate`` with p = 1 when all detectors tie on every data set.
 
+    Raises
+    ------
+    InputError
+        The values are not finite, or not of shape (data sets, detectors) with two detectors or more.
+
     References
     ----------
     .. [1] Friedman (1937), The use of ranks to avoid the assumption of normality implicit in the analysis of variance.
@@ -122,6 +127,11 @@ def friedman_from_ranks(average_ranks: ArrayLike, n_datasets: int) -> FriedmanRe
     -------
     FriedmanResult
         As of :func:`friedman_test`.
+
+    Raises
+    ------
+    InputError
+        These cannot be average ranks of k detectors over N data sets.
 
     References
     ----------

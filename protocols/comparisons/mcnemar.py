@@ -43,6 +43,11 @@ def mcnemar_exact(b: int, c: int) -> TestResult:
         rates. ``statistic`` is min(b, c). With no discordant object p is 1, the interval [-1, 1] and the status
         ``degenerate``.
 
+    Raises
+    ------
+    InputError
+        b or c is not a whole number of 0 or more.
+
     References
     ----------
     McNemar (1947), Note on the sampling error of the difference between correlated proportions or percentages.
@@ -88,6 +93,11 @@ def discordant_objects(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLi
     -------
     tuple
         b (only the first is correct) and c (only the second is), for :func:`mcnemar_exact`.
+
+    Raises
+    ------
+    InputError
+        ``of`` is not known, a threshold is NaN, or the arrays are wrong.
 
     Examples
     --------

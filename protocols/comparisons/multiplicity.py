@@ -26,6 +26,11 @@ def adjust_p_values(p: ArrayLike, method: str = "holm") -> NDArray[np.float64]:
     ndarray
         Shape (m,), in the order given.
 
+    Raises
+    ------
+    InputError
+        A p value outside [0, 1], or an unknown method.
+
     References
     ----------
     Holm (1979), A simple sequentially rejective multiple test procedure. Benjamini & Hochberg (1995), Controlling

@@ -56,6 +56,11 @@ def bootstrap_test(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike, 
         else NaN; no interval). ``undefined``: a class is missing or has fewer than two objects, or the metric does
         not exist on these data.
 
+    Raises
+    ------
+    InputError
+        The metric is not known, or the arrays are wrong.
+
     References
     ----------
     .. [1] Hesterberg (2015), What teachers should know about the bootstrap, section 4.3 (expanded percentile

@@ -68,6 +68,11 @@ def delong_test(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike, *, 
         objects. ``degenerate``: the variance is 0 (p is 1 for a difference of 0, else NaN; no interval); where only
         the clustered terms cancel, the cluster bootstrap takes over.
 
+    Raises
+    ------
+    InputError
+        The alternative is not known, or the arrays are wrong.
+
     References
     ----------
     .. [1] DeLong, DeLong & Clarke-Pearson (1988), Comparing the areas under two or more correlated receiver operating

@@ -56,6 +56,11 @@ def permutation_test(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike
     TestResult
         ``statistic`` is the difference of the AUROCs. ``undefined``: a class is missing.
 
+    Raises
+    ------
+    InputError
+        ``n_resamples`` is not 1 or more, or the arrays are wrong.
+
     References
     ----------
     .. [1] Bandos, Rockette & Gur (2005), A permutation test sensitive to differences in areas for comparing ROC

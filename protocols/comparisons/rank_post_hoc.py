@@ -60,6 +60,11 @@ def nemenyi_critical_difference(n_detectors: int, n_datasets: int, *, alpha: flo
     float
         In ranks; two detectors differ if theirs are at least this far apart.
 
+    Raises
+    ------
+    InputError
+        Fewer than two detectors, no data set, or ``alpha`` out of range.
+
     References
     ----------
     .. [1] Nemenyi (1963), Distribution-free multiple comparisons.
@@ -91,6 +96,11 @@ def nemenyi_p_values(average_ranks: ArrayLike, n_datasets: int) -> NDArray[np.fl
     -------
     ndarray
         Symmetric, shape (k, k), 1 on the diagonal; already adjusted for all pairs.
+
+    Raises
+    ------
+    InputError
+        The ranks are not average ranks of k detectors, or there is no data set.
 
     References
     ----------
@@ -128,6 +138,16 @@ def control_tests(average_ranks: ArrayLike, n_datasets: int, *, control: int = 0
         Position of the control.
     adjust
         ``holm`` or ``bh``.
+
+    Returns
+    -------
+    ControlTests
+        z, p values and adjusted p values, each of shape (k,); NaN at the control.
+
+    Raises
+    ------
+    InputError
+        The ranks are not average ranks of k detectors, or there is no such control.
 
     References
     ----------
@@ -179,6 +199,11 @@ def indistinguishable_groups(
     -------
     list of tuple of int
         Positions in ``average_ranks``, best first; groups in rank order.
+
+    Raises
+    ------
+    InputError
+        Not exactly one of the two was given, or their shape is wrong.
 
     References
     ----------

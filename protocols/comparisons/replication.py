@@ -140,6 +140,11 @@ def p_value_replicability(p_values: ArrayLike) -> float:
     p_values
         One p value an experiment, shape (n,), each in [0, 1].
 
+    Returns
+    -------
+    float
+        At most 1.
+
     Raises
     ------
     InputError

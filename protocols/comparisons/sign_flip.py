@@ -43,6 +43,11 @@ def sign_flip_test(differences: ArrayLike, *, n_resamples: int = 10000, seed: Se
         ``difference`` and ``statistic`` are the mean. No interval where n is too small for any p below 0.05.
         ``degenerate``: all differences are equal (no interval; p is 1 if they are 0). ``undefined``: there are none.
 
+    Raises
+    ------
+    InputError
+        A difference is not finite, or ``n_resamples`` is not 1 or more.
+
     References
     ----------
     Fisher (1935), The Design of Experiments, section 21. Hartigan (1969), Using subsample values as typical values.

@@ -96,6 +96,11 @@ def sign_test_over_datasets(a: ArrayLike, b: ArrayLike | None = None, *, zero_me
         ``difference`` is the mean difference, ``statistic`` the number of wins of a. ``undefined`` without data
         sets, ``degenerate`` with p = 1 when all differences are 0.
 
+    Raises
+    ------
+    InputError
+        Lengths differ, a value is not finite, or an option is not known.
+
     References
     ----------
     Demsar (2006), Statistical comparisons of classifiers over multiple data sets, section 3.1.4.

@@ -52,6 +52,11 @@ def object_ks_test(scores_x: ArrayLike, objects_x: Iterable[Any], scores_y: Arra
         ``statistic`` is D; ``difference`` is F - G where it is largest in size (first of equals), above 0 where the
         first set scores lower. No interval. ``undefined``: a side has no object of its own.
 
+    Raises
+    ------
+    InputError
+        Scores are not finite, lengths differ, or an object id is missing.
+
     References
     ----------
     Præstgaard (1995), Permutation and bootstrap Kolmogorov-Smirnov tests for the equality of two distributions.
@@ -120,6 +125,15 @@ def paired_object_ks_test(scores_x: ArrayLike, scores_y: ArrayLike, objects: Ite
     -------
     TestResult
         As :func:`object_ks_test`. ``undefined``: there is no image.
+
+    Raises
+    ------
+    InputError
+        Scores are not finite, lengths differ, or an object id is missing.
+
+    References
+    ----------
+    Præstgaard (1995), Permutation and bootstrap Kolmogorov-Smirnov tests for the equality of two distributions.
 
     Examples
     --------

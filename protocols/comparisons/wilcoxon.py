@@ -50,6 +50,11 @@ def wilcoxon_over_datasets(a: ArrayLike, b: ArrayLike | None = None, *, zero_met
         :math:`W^+` if one-sided. ``undefined`` without data sets; ``degenerate`` with p = 1 when all differences are
         0; ``approximate`` where the normal approximation stands in for 25 data sets or fewer.
 
+    Raises
+    ------
+    InputError
+        Lengths differ, a value is not finite, or an option is not known.
+
     References
     ----------
     .. [1] Wilcoxon (1945), Individual comparisons by ranking methods.
@@ -111,6 +116,11 @@ def pairwise_wilcoxon(values: ArrayLike, *, adjust: str = "holm", zero_method: s
     -------
     ndarray
         Symmetric, shape (k, k), 1 on the diagonal.
+
+    Raises
+    ------
+    InputError
+        The values are not of shape (data sets, detectors), or an option is not known.
 
     References
     ----------

@@ -283,10 +283,19 @@ def design_effect(labels: ArrayLike, scores: ArrayLike, objects: Iterable[Any]) 
     objects
         Object ids, shape (n,).
 
+    Returns
+    -------
+    float
+        Above 0; 1 where views are as good as objects.
+
     Raises
     ------
     UndefinedError
         A class is missing, has fewer than two objects, or a variance is not positive.
+
+    References
+    ----------
+    Kish (1965), Survey sampling; the variances: Obuchowski (1997), Nonparametric analysis of clustered ROC curve data.
 
     Examples
     --------

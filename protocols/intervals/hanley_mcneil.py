@@ -28,6 +28,16 @@ def hanley_mcneil_interval(auroc: float, n_nominal: int, n_anomalous: int, *, le
     level
         Confidence level.
 
+    Returns
+    -------
+    Estimate
+        ``approximate``; at an AUROC of 0 or 1 ``degenerate``, with a one-sided bound.
+
+    Raises
+    ------
+    InputError
+        The AUROC is outside [0, 1], or a count is not a whole number of 1 or more (code ``OutOfRange``).
+
     References
     ----------
     Hanley & McNeil (1982), The meaning and use of the area under a receiver operating characteristic (ROC) curve.

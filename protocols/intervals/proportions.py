@@ -31,6 +31,16 @@ def wilson_interval(k: int, n: int, *, level: float = 0.95) -> Estimate:
     level
         Confidence level.
 
+    Returns
+    -------
+    Estimate
+        ``undefined`` without trials.
+
+    Raises
+    ------
+    InputError
+        The counts are not whole, or not 0 <= k <= n (code ``OutOfRange``).
+
     References
     ----------
     Wilson (1927), Probable inference, the law of succession, and statistical inference.
@@ -55,6 +65,16 @@ def clopper_pearson_interval(k: int, n: int, *, level: float = 0.95) -> Estimate
         Successes and trials, 0 <= k <= n; n = 0 is ``undefined``.
     level
         Confidence level.
+
+    Returns
+    -------
+    Estimate
+        ``undefined`` without trials.
+
+    Raises
+    ------
+    InputError
+        The counts are not whole, or not 0 <= k <= n (code ``OutOfRange``).
 
     References
     ----------
@@ -116,6 +136,11 @@ def clustered_proportion_interval(outcomes: ArrayLike, objects: Iterable[Any], *
     -------
     Estimate
         ``se`` is the clustered standard error. ``undefined`` without images, or with 0 < p < 1 in one object.
+
+    Raises
+    ------
+    InputError
+        Outcomes other than 0 and 1, an object id that is missing, or an unknown method.
 
     References
     ----------

@@ -154,6 +154,23 @@ def protocol_bootstrap(
     ------
     InputError
         The numbers of splits and tables differ, or the metric is unknown.
+
+    References
+    ----------
+    Field & Welsh (2007), Bootstrapping clustered data; the protocol: Hönel & Nordqvist (2025), From Lab to Factory,
+    section 4.3.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from protocols import SampleTable, grouped_three_way
+    >>> names = [f"o{i:02}" for i in range(40)]
+    >>> frame = pd.DataFrame({"sample_id": names, "object_id": names, "label": [1] * 12 + [0] * 28})
+    >>> table = ScoreTable.checked(frame.assign(score=[1 + i / 12 for i in range(12)] + [i / 20 for i in range(28)]))
+    >>> splits = grouped_three_way(SampleTable.checked(frame), repeats=5)
+    >>> e = protocol_bootstrap(splits, table, metric="sensitivity", n_resamples=200)
+    >>> e.low < e.value < e.high, e.n_objects_anomalous
+    (True, 12)
     """
     criterion = Criterion(rule, dict(parameters or {}), prevalence)
     known = (*FREE, *criterion.metrics, *(f"optimism_{name}" for name in criterion.metrics))
