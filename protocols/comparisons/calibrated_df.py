@@ -52,6 +52,8 @@ def calibrate_df(runs: int, folds: int, n: int, *, scheme: str = "use_all", leve
 
     Raises
     ------
+    InputError
+        A number is out of range, or the scheme is not known.
     UndefinedError
         The scheme leaves no variance to test by (``avg_folds``: every run averages the same objects).
 
