@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,12 @@ from bench.provenance import software_versions
 from bench.run_folder import Run
 from protocols.comparisons.detectors import compare_detectors
 from protocols.differences import naive_minus_three_way, ungrouped_minus_grouped
+from protocols.estimates import noted
 from protocols.naive import Naive
 from protocols.partition import Split
 from protocols.pixel_estimates import pixel_estimates
 from protocols.pixel_histogram import PixelHistogram
+from protocols.pooling import pooling_note, pooling_test
 from protocols.results import ResultRow
 from protocols.scores import ScoreTable
 from protocols.three_way import ThreeWay
@@ -112,8 +115,34 @@ def _rows(run: Run, category: str, detector: str) -> list[ResultRow]:
             for split, table in zip(splits, tables, strict=True):
                 rows += protocol.evaluate(split, table, seed) if table is not None else []
             rows += protocol.summarise(splits, tables, seed)
+            if protocol.merge_nominal_test and protocol.name == "three_way":
+                rows = _with_pooling(rows, protocol, splits, tables, run)
         rows += _pixels(run, category, detector, name, splits)
     return rows + _differences(run, category, done)
+
+
+def _with_pooling(
+    rows: list[ResultRow],
+    protocol: ThreeWay,
+    splits: tuple[Split, ...],
+    tables: tuple[ScoreTable | None, ...],
+    run: Run,
+) -> list[ResultRow]:
+    """Note whether nominal test images score like nominal training images, where both are judged.
+
+    In every row if they do not; else in the AUROC over the repeats.
+    """
+    sources = {source for table in tables if table for source in table.frame["source"][table.frame["label"] == 0]}
+    if sources != {"train", "test"}:
+        return rows
+    found = pooling_test(splits, tables, object_policy=protocol.object_policy, seed=run.config.seed)
+    note, refuted = pooling_note(found)
+    return [
+        replace(row, estimate=noted(row.estimate, (note,)))
+        if row.protocol == protocol.name and (refuted or (row.repeat is None and row.metric == "auroc"))
+        else row
+        for row in rows
+    ]
 
 
 def _differences(run: Run, category: str, done: dict[str, Repeats]) -> list[ResultRow]:
@@ -156,11 +185,18 @@ def _pixels(run: Run, category: str, detector: str, protocol: str, splits: tuple
             histogram, samples["object_id"].to_numpy(), samples["label"].to_numpy(), level=evaluation.level,
             n_resamples=n_resamples, seed=run.config.seed,
         )  # fmt: skip
+        swapped = ("of one direction only: the inference partition",) if _swaps(run, protocol) else ()
         rows += [
-            ResultRow(protocol, split.repeat, partition, "pixel", metric, estimate, optimistic=metric == "f1_max")
+            ResultRow(protocol, split.repeat, partition, "pixel", metric, noted(estimate, swapped),
+                      optimistic=metric == "f1_max")
             for metric, estimate in estimates.items()
-        ]
+        ]  # fmt: skip
     return rows
+
+
+def _swaps(run: Run, protocol: str) -> bool:
+    found = run.protocols[protocol]
+    return isinstance(found, ThreeWay) and found.swap
 
 
 def _comparisons(run: Run, category: str) -> list[dict[str, object]]:
@@ -169,9 +205,12 @@ def _comparisons(run: Run, category: str) -> list[dict[str, object]]:
         return []
     compare = run.config.evaluation.compare
     tables = {d: repeats_of(run, category, d, "three_way")[1] for d in run.labels}
+    splits, samples = run.splits(category, "three_way"), run.samples[category]
     return compare_detectors(
-        tables, run.splits(category, "three_way"), run.samples[category], thresholds=protocol.thresholds,
+        tables, splits, samples, thresholds=protocol.thresholds,
         prevalence=protocol.prevalence, level=protocol.level, rope=compare.rope, margin=compare.margin,
         adjust=compare.adjust, baseline=compare.baseline, object_score=protocol.object_score,
         object_policy=protocol.object_policy, n_resamples=protocol.n_resamples, seed=run.config.seed, category=category,
+        swap=protocol.swap, blocks=1 if protocol.conditional else protocol.blocks,
+        resplits=protocol.rehalved(splits, samples, run.config.seed),
     )  # fmt: skip

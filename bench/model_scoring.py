@@ -18,6 +18,7 @@ from bench.csv_cells import escape_cell
 from bench.executors.slots import device_names
 from bench.image_files import printable
 from bench.images import ImageFiles, ManifestImages, images_at
+from bench.job_thresholds import job_thresholds
 from bench.layouts.csv import SUFFIXES
 from bench.layouts.csv import read as read_listed
 from bench.manifest import Manifest
@@ -143,7 +144,12 @@ def stored_threshold(folder: Path, rule: str | None) -> tuple[float, str]:
     of = results[
         (results["job_key"] == folder.name) & (results["level_of_analysis"] == "image") & results["threshold"].notna()
     ]
-    rules = list(dict.fromkeys(of["threshold_rule"]))
+    thresholds = dict(zip(of["threshold_rule"], of["threshold"], strict=True))
+    if not thresholds:
+        cell = next((c for c in run.cells if c.key == folder.name and c.protocol == "three_way"), None)
+        found = {} if cell is None else job_thresholds(run, cell.category, cell.detector, cell.repeat)
+        thresholds = {name: value for name, value in found.items() if not math.isnan(value)}
+    rules = list(thresholds)
     if rule is None:
         configured = [
             rule_name(t.rule, dict(t.parameters))
@@ -154,8 +160,7 @@ def stored_threshold(folder: Path, rule: str | None) -> tuple[float, str]:
         rule = next((r for r in configured if r in rules), rules[0] if rules else "")
     elif rule not in rules:
         raise InputError("--threshold-rule", rule, f"one of {rules}", "Name a rule of the run's results.csv.")
-    chosen = of[of["threshold_rule"] == rule]["threshold"]
-    return (float(chosen.iloc[0]), rule) if len(chosen) else (math.nan, "")
+    return (float(thresholds[rule]), rule) if rule in thresholds else (math.nan, "")
 
 
 def _write_maps(detector: Any, files: Any, sample_ids: list[str], folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,14 @@ from numpy.typing import NDArray
 from bench.evaluation import requirement_verdicts
 from bench.image_files import read_mask, read_rgb
 from bench.job_maps import MAPS_FILE
+from bench.job_thresholds import job_thresholds
 from bench.run_folder import FAILED, MISSING, Run
 from protocols.aggregate import aggregate_by_object
 from protocols.errors import InputError, UndefinedError
 from protocols.intervals.roc_band import roc_band
 from protocols.partition import EVALUATION
 from protocols.scores import LAST, ScoreTable
+from protocols.three_way import ThreeWay
 from protocols.thresholds import rule_name
 from reports.data import (
     JOB_COLUMNS,
@@ -86,8 +90,20 @@ def sentences(run: Run, results: pd.DataFrame) -> tuple[tuple[str, ...], tuple[s
         warnings.append(str(sentence))
     notes = results["notes"].fillna("").str.split("; ").explode()
     leaking = sorted(set(notes[notes.str.startswith("leaking:")]))
+    warnings += _not_pooled(results)
     warnings += [f"The naive figure is {note}: it partly measures memory of the same parts." for note in leaking]
     return tuple(banner), tuple(dict.fromkeys(warnings))
+
+
+def _not_pooled(results: pd.DataFrame) -> list[str]:
+    """Return where the check of the pooled nominal images failed, one sentence a detector and category."""
+    found: dict[str, None] = {}
+    for _, row in results.drop_duplicates(["category", "detector", "protocol"]).iterrows():
+        said = re.search(r"nominal test differs from nominal train; pooling not supported \(.*?\)", str(row["notes"]))
+        if said:
+            where = f"{row['detector']}, {row['category']}" if row["category"] else str(row["detector"])
+            found[f"{where}: {said[0]}. Set merge_nominal_test to false."] = None
+    return list(found)
 
 
 Cell = tuple[str, str, str, int]  # category, detector, protocol, repeat
@@ -123,6 +139,12 @@ def _judged(table: ScoreTable, level: str, method: str) -> tuple[Any, Any, list[
     return labels, scores, list(names)
 
 
+def _mirrored(table: ScoreTable) -> ScoreTable:
+    """Return the scores with threshold and inference partition exchanged."""
+    other = {"threshold": "inference", "inference": "threshold"}
+    return ScoreTable(table.frame.assign(partition=table.frame["partition"].replace(other)))
+
+
 def _rocs(run: Run, tables: dict[Cell, ScoreTable]) -> pd.DataFrame:
     grouped: dict[tuple[str, str, str], list[ScoreTable]] = {}
     for (category, detector, protocol, _), table in tables.items():
@@ -131,10 +153,12 @@ def _rocs(run: Run, tables: dict[Cell, ScoreTable]) -> pd.DataFrame:
     evaluation = run.config.evaluation
     levels = ("image",) if run.config.dataset.object_policy == "image_is_object" else ("image", "object")
     parts = []
+    swapped = {name for name, protocol in run.protocols.items() if isinstance(protocol, ThreeWay) and protocol.swap}
     for (category, detector, protocol), members in grouped.items():
         for level in levels:
             try:
-                data = [_judged(t, level, evaluation.object_score) for t in members]
+                ways = [way for t in members for way in ((t, _mirrored(t)) if protocol in swapped else (t,))]
+                data = [_judged(t, level, evaluation.object_score) for t in ways]
                 band = roc_band(data, level=evaluation.level, n_resamples=N_BAND, seed=run.config.seed)
             except UndefinedError:
                 continue  # a class is missing: the result tables say so
@@ -193,6 +217,8 @@ def _worst(run: Run, results: pd.DataFrame, rule: str) -> Iterator[WorstImage]:
         if table is None:
             continue
         threshold = _threshold(results, cell.category, cell.detector, protocol, rule)
+        if math.isnan(threshold):  # with swap a value has two
+            threshold = job_thresholds(run, cell.category, cell.detector, 0).get(rule, math.nan)
         rows = table.at(LAST).frame
         rows = rows[rows["partition"].isin(("inference", "test"))]
         judged = {str(r["sample_id"]): r for r in rows.to_dict("records")}

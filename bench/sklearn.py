@@ -27,8 +27,14 @@ class ThreeWaySplitter:
         Number of splits.
     seed
         0 is a seed. The splits depend on the rows' positions, labels and groups alone.
+    design
+        ``resample``: ``repeats`` independent splits. ``rotate``: ``runs`` runs of ``folds`` folds, in each run every
+        defective object in one inference set.
+    runs, folds
+        Of the design ``rotate``.
     **options
-        Further keywords of :func:`protocols.grouped_three_way`, such as ``nominal_ratio`` or ``min_train_share``.
+        Further keywords of :func:`protocols.grouped_three_way` or :func:`protocols.rotations`, such as
+        ``nominal_ratio`` or ``min_train_share``; with ``swap=True`` each split is followed by its mirror image.
 
     Examples
     --------
@@ -40,14 +46,24 @@ class ThreeWaySplitter:
     [(18, 21), (18, 21)]
     """
 
-    def __init__(self, repeats: int = 10, *, seed: int = 0, **options: Any) -> None:
+    def __init__(
+        self, repeats: int = 10, *, seed: int = 0, design: str = "resample", runs: int = 10, folds: int = 5,
+        **options: Any,
+    ) -> None:  # fmt: skip
+        if design not in ("resample", "rotate"):
+            raise InputError("design", design, "resample or rotate", "The default is resample.")
         self.repeats = repeats
         self.seed = seed
+        self.design = design
+        self.runs = runs
+        self.folds = folds
         self.options = options
 
     def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:  # noqa: N803
         """Return the number of splits."""
-        return self.repeats
+        if self.design == "rotate":
+            return self.runs * self.folds
+        return self.repeats * (2 if self.options.get("swap") else 1)
 
     def split(
         self,
@@ -84,10 +100,14 @@ class ThreeWaySplitter:
         SplitError
             Too few objects of a kind.
         """
-        from protocols import grouped_three_way
+        from protocols import grouped_three_way, rotations
 
         samples = _samples(X, y, groups, self.options.get("object_policy", "required"))
-        for split in grouped_three_way(samples, repeats=self.repeats, seed=self.seed, **self.options):
+        if self.design == "rotate":
+            splits = rotations(samples, runs=self.runs, folds=self.folds, seed=self.seed, **self.options)
+        else:
+            splits = grouped_three_way(samples, repeats=self.repeats, seed=self.seed, **self.options)
+        for split in splits:
             yield _positions(split.train), _positions(split.threshold), _positions(split.inference)
 
 

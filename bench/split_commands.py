@@ -6,14 +6,13 @@ import csv
 import os
 from pathlib import Path
 
-from bench.atomic import write_atomic
 from bench.config import Config
 from bench.dataset import open_dataset
 from bench.layouts import read_dataset
 from bench.manifest import OBJECT_POLICIES
 from bench.planning import draw_splits
 from bench.run_folder import split_folder
-from bench.split_csv import read_split_file, split_csv
+from bench.split_csv import read_split_file, write_split_files
 from protocols.errors import InputError, LeakageError, SplitError
 from protocols.partition import Split
 from protocols.samples import SampleTable
@@ -29,7 +28,7 @@ def make_splits(config: Config, base: Path, out: Path) -> tuple[list[Row], str]:
     for (category, protocol), drawn in splits.items():
         name = split_folder(protocol, category, manifest.categories)
         for split in drawn:
-            write_atomic(out / name / f"{split.repeat}.csv", split_csv(split, samples[category]))
+            write_split_files(out / name, split, samples[category])
             table = samples[category].frame
             rows += _count(name, split, dict(zip(table["sample_id"], table["object_id"], strict=True)))
     return rows, _text(rows)
@@ -122,7 +121,8 @@ def _files(folder: Path) -> list[Path]:
 
 def _count(name: str, split: Split, objects: dict[str, str]) -> list[Row]:
     return [
-        {"protocol": name, "repeat": split.repeat, "partition": partition, "n_images": len(ids),
+        {"protocol": name, "repeat": split.repeat, "run": split.run, "fold": split.fold, "partition": partition,
+         "n_images": len(ids),
          "n_objects": len({objects[s] for s in ids} - {""}), "fingerprint": split.fingerprint}
         for partition, ids in split.partitions().items()
     ]  # fmt: skip

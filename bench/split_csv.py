@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench.atomic import store_errors
+from bench.atomic import store_errors, write_atomic
 from protocols.errors import InputError
 from protocols.partition import Split
 from protocols.samples import SampleTable
@@ -28,6 +28,24 @@ def split_csv(split: Split, samples: SampleTable) -> bytes:
     for sample_id, object_id in zip(frame["sample_id"], frame["object_id"], strict=True):
         writer.writerow([sample_id, object_id, partition_of[sample_id]])
     return buffer.getvalue().encode()
+
+
+def write_split_files(folder: Path, split: Split, samples: SampleTable) -> None:
+    """Write ``<repeat>.csv``, and ``<repeat>.json`` with what that has no place for, if there is anything."""
+    write_atomic(folder / f"{split.repeat}.csv", split_csv(split, samples))
+    remarks = _remarks_json(split)
+    if remarks is not None:
+        write_atomic(folder / f"{split.repeat}.json", remarks)
+
+
+def _remarks_json(split: Split) -> bytes | None:
+    """Return status, notes, and run and fold where the split has them; None: all is well and plain."""
+    said: dict[str, Any] = {"status": split.status, "notes": list(split.notes)}
+    if split.run is not None:
+        said |= {"run": split.run, "fold": split.fold}
+    elif split.status == "ok" and not split.notes:
+        return None
+    return json.dumps(said, ensure_ascii=False).encode()
 
 
 def read_split_file(path: Path) -> Split:
@@ -54,7 +72,8 @@ def read_split_file(path: Path) -> Split:
     try:
         split = Split.from_partitions(
             int(path.stem), {row[0]: row[2] for row in rows[1:]},
-            status=said.get("status", "ok"), notes=tuple(said.get("notes", ())),
+            status=said.get("status", "ok"), notes=tuple(said.get("notes", ())), run=said.get("run"),
+            fold=said.get("fold"),
         )  # fmt: skip
     except InputError as error:
         _, found, expected, fix = error.args[:4]
@@ -67,14 +86,15 @@ def read_split_file(path: Path) -> Split:
 
 
 def _remarks(path: Path) -> dict[str, Any]:
-    """Return status and notes beside a split; none if the file is not there."""
+    """Return what is said beside a split; nothing if the file is not there."""
     if not path.is_file():
         return {}
     with store_errors(path):
         content = path.read_bytes()
     try:
         said = dict(json.loads(content))
-        return {"status": str(said["status"]), "notes": [str(note) for note in said["notes"]]}
+        place = {key: int(said[key]) for key in ("run", "fold") if key in said}
+        return {"status": str(said["status"]), "notes": [str(note) for note in said["notes"]], **place}
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(str(path), str(error), "the status and the notes of the split beside it",
                          "Draw the splits again.", code="DamagedFile") from error  # fmt: skip

@@ -246,15 +246,11 @@ class RunStore:
     def write_split(self, protocol: str, split: Split, samples: SampleTable) -> None:
         """Write ``splits/<protocol>/<repeat>.csv``, first line ``# fingerprint: ...``.
 
-        A status other than ``ok`` and notes go into ``<repeat>.json`` beside it.
+        A status other than ``ok``, notes, run and fold go into ``<repeat>.json`` beside it.
         """
-        from bench.split_csv import split_csv
+        from bench.split_csv import write_split_files
 
-        folder = self.root / "splits" / protocol
-        write_atomic(folder / f"{split.repeat}.csv", split_csv(split, samples))
-        if split.status != "ok" or split.notes:
-            remarks = json.dumps({"status": split.status, "notes": list(split.notes)}, ensure_ascii=False)
-            write_atomic(folder / f"{split.repeat}.json", remarks.encode())
+        write_split_files(self.root / "splits" / protocol, split, samples)
 
     def read_split(self, protocol: str, repeat: int) -> Split:
         """Return a stored split.

@@ -97,7 +97,9 @@ class ThreeWay:
             check_repeats(self.runs, "runs", "Use 5 to 10.")
             return rotations(samples, runs=self.runs * blocks, folds=self.folds, seed=seed, **options)
         check_repeats(self.repeats, "repeats", "Use 5 to 10.")
-        return grouped_three_way(samples, repeats=self.repeats * blocks, seed=seed, **options)
+        splits = grouped_three_way(samples, repeats=self.repeats * blocks, seed=seed, **options)
+        self.rehalved(splits, samples, seed)  # what cannot be halved anew is found before anything trains
+        return splits
 
     def rehalved(self, splits: Sequence[Split], samples: SampleTable, seed: int) -> list[list[Split]]:
         """Return the splits of the conditional blocks after the first: of every trained repeat, halved anew.

@@ -17,7 +17,7 @@ FEW_REPEATS = 5
 def caveats(data: ReportData) -> tuple[str, ...]:
     """Return sentences, the gravest first, each once."""
     found = [*data.warnings, *_missing(data), *_few_objects(data), *_few_repeats(data), *_inverted(data),
-             *_presets(data), *_doubtful(data), *_always(data)]  # fmt: skip
+             *_design(data), *_presets(data), *_doubtful(data), *_always(data)]  # fmt: skip
     return tuple(dict.fromkeys(found))
 
 
@@ -44,11 +44,42 @@ def _missing(data: ReportData) -> Iterator[str]:
 
 
 def _planned_repeats(data: ReportData) -> int:
+    p = three_way_parameters(data)
+    blocks = _whole(p.get("blocks")) if not p.get("conditional") else 1
+    each = _whole(p.get("runs")) * _whole(p.get("folds")) if p.get("design") == "rotate" else _whole(p.get("repeats"))
+    if each:
+        return each * max(blocks, 1)
+    return len(set(data.splits[data.splits["protocol"] == "three_way"]["repeat"].dropna()))
+
+
+def three_way_parameters(data: ReportData) -> Mapping[str, object]:
+    """Return what the configuration says of the three-way protocol; nothing if it does not."""
     protocols = data.parameters.get("protocols")
     for p in protocols if isinstance(protocols, Sequence) and not isinstance(protocols, str) else ():
-        if isinstance(p, Mapping) and p.get("name") == "three_way" and isinstance(p.get("repeats"), int):
-            return int(str(p["repeats"]))
-    return len(set(data.splits[data.splits["protocol"] == "three_way"]["repeat"].dropna()))
+        if isinstance(p, Mapping) and p.get("name") == "three_way":
+            return p
+    return {}
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _design(data: ReportData) -> Iterator[str]:
+    p = three_way_parameters(data)
+    if p.get("design") == "rotate":
+        yield ("Runs of folds (rotate): a repeat is one fold and judges few defective objects; only the folds of a "
+               "whole run judge all of them. Read single repeats with care.")  # fmt: skip
+    if p.get("swap"):
+        yield ("Both directions (swap): every repeat uses all defective objects, so that the spread over repeats does "
+               "not see which objects were photographed. No corrected t-test applies; detectors are compared by the "
+               "object bootstrap.")  # fmt: skip
+    if p.get("conditional"):
+        yield ("Conditional blocks: replicability is given the trained models; only the threshold and inference parts "
+               "were drawn anew. What another training would change is not in it.")  # fmt: skip
+    if data.comparisons["replicability"].notna().any():
+        yield ("Replicability is low whenever a test sits near its critical value and high for a test that never "
+               "rejects: read it beside the rejection rate.")  # fmt: skip
 
 
 def _few_objects(data: ReportData) -> Iterator[str]:

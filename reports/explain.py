@@ -87,15 +87,14 @@ def _naive(p: Mapping[str, object]) -> str:
 
 
 def _three_way(p: Mapping[str, object], data: ReportData) -> str:
-    repeats = p.get("repeats")
-    times = f" This was repeated {repeats} times with new random splits." if repeats is not None else ""
-    design = f" Design: {p['design']}." if p.get("design") is not None else ""
     text = (
-        "Objects, never single images, are dealt into three parts: nominal objects for training; half of the defective "
-        "objects with as many nominal ones for choosing the threshold; the other half, with as many nominal ones, for "
-        "judging. All images of an object stay in one part. The last checkpoint is used, never the best."
-        f"{times}{design} The figure is the mean over the repeats."
+        "Objects, never single images, are dealt into three parts: nominal objects for training; "
+        f"{_evaluation_parts(p)} All images of an object stay in one part. The last checkpoint is used, never the best."
+        f"{_how_often(p)} The figure is the mean over the repeats."
     )
+    if p.get("swap"):
+        text += (" Each training was judged in both directions, threshold and inference part exchanged; the value of a "
+                 "repeat is the mean of the two.")  # fmt: skip
     ratio = p.get("nominal_ratio")
     if isinstance(ratio, int | float) and ratio != 1:
         text += (
@@ -116,6 +115,29 @@ def _three_way(p: Mapping[str, object], data: ReportData) -> str:
         text += (" The same was done once more with splits that ignore objects, to measure how much is gained when "
                  "images of one object are on both sides.")  # fmt: skip
     return text
+
+
+def _evaluation_parts(p: Mapping[str, object]) -> str:
+    if p.get("design") == "rotate":
+        return (f"the defective objects, with matching nominal ones, into {p.get('folds', 'several')} folds, of which "
+                "one judges, the next chooses its threshold, and the others are unused.")  # fmt: skip
+    return (
+        "half of the defective objects with as many nominal ones for choosing the threshold; the other half, with as "
+        "many nominal ones, for judging."
+    )
+
+
+def _how_often(p: Mapping[str, object]) -> str:
+    blocks, conditional = p.get("blocks", 1), p.get("conditional")
+    times = ""
+    if p.get("design") == "rotate" and p.get("runs") is not None:
+        times = f" In each of {p['runs']} runs every fold judges once, so that each defective object is judged once."
+    elif p.get("repeats") is not None:
+        times = f" This was repeated {p['repeats']} times with new random splits."
+    if isinstance(blocks, int) and blocks > 1:
+        times += (f" For replicability it was then halved anew {blocks - 1} times without training." if conditional
+                  else f" All of this was done {blocks} times, as {blocks} whole experiments.")  # fmt: skip
+    return times + (f" Design: {p['design']}." if p.get("design") is not None else "")
 
 
 def _thresholds(data: ReportData) -> str:

@@ -30,7 +30,11 @@ METRICS = {
     "aupimo": "AUPIMO",
     "f1_max": "largest F1",
 }
-TESTS = {"corrected_t": "corrected resampled t-test"}
+TESTS = {
+    "corrected_t": "corrected resampled t-test",
+    "sorted_runs": "t-test on sorted runs",
+    "bootstrap": "object bootstrap",
+}
 PARTITIONS = {"threshold": "threshold part", "inference": "inference part", "test": "test set", "train": "training"}
 
 _RULES = {

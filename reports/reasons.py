@@ -11,7 +11,9 @@ from protocols.results import Estimate
 _DESCRIPTION = re.compile(
     r"per repeat: |SE_|S_J|plain bootstrap|bias of the bootstrap|naive [\d.]|ungrouped [\d.]|object score: |"
     r"one naive training|threshold chosen on |one repeat: |best of \d+ checkpoints|leaking: |"
-    r"grouping=|\d+ nominal images of defective objects|design effect"
+    r"grouping=|\d+ nominal images of defective objects|design effect|"
+    r"swap: |thresholds of both directions: |of one direction only|nominal test d|pooling not supported|"
+    r"pooling of nominal "
 )
 DOUBTFUL = "†"
 

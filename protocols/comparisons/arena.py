@@ -78,7 +78,7 @@ class Arena:
         try:
             rho = rho_of(found, metric, weight, correction)
         except UndefinedError as error:
-            return None, str(error)
+            return None, str(error).rstrip(".")
         return rho, f"rho {rho:.4g}"
 
     def _overlap(self, positions: Positions) -> Overlap:

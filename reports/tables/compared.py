@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pandas as pd
 
@@ -19,17 +20,24 @@ def comparisons(data: ReportData) -> Table:
     columns = (*category_column(data), Column("metric", "Metric"), Column("threshold_rule", "Threshold rule"),
                Column("detector_a", "A"), Column("detector_b", "B"), Column("difference", "A − B", "estimate"),
                Column("p_adjusted", "p, adjusted"), Column("decision", "Decision", "long"), Column("test", "Test"),
+               Column("replicability", "Replicability", "estimate"),
                Column("n_repeats", "Repeats", "number"))  # fmt: skip
     rows: list[tuple[Cell, ...]] = []
     for _, r in data.comparisons.iterrows():
         rows.append((*category_cell(data, r["category"]), _metric(r), rule_name(r["threshold_rule"]),
                      r["detector_a"], r["detector_b"], value(_difference(r, data.level), sign=True),
                      show_p(_p(r)), r["decision"], TESTS.get(r["test"], r["test"]),
-                     _count(r["n_repeats"])))  # fmt: skip
+                     value(_replicability(r, data.level)), _count(r["n_repeats"])))  # fmt: skip
     adjusted = sorted({a for a in data.comparisons["adjust"] if a})
     how = f" Adjusted: {', '.join(_capital(a) for a in adjusted)}, over the pairs of a metric." if adjusted else ""
-    caption = ("Differences on identical repeats. The test allows for objects that occur in several repeats."
-               + how + " A difference not shown is not evidence that there is none.")  # fmt: skip
+    caption = (
+        "Differences on identical repeats. The test allows for objects that occur in several repeats."
+        + how
+        + " A difference not shown is not evidence that there is none."
+    )
+    if data.comparisons["replicability"].notna().any():
+        caption += (" Replicability: the chance that the whole experiment, done again, comes to the same outcome (one "
+                    "better, the other, or nothing shown).")  # fmt: skip
     return Table("comparisons", "Comparisons", caption, columns, tuple(rows)).without_empty_columns()
 
 
@@ -56,6 +64,7 @@ def sentences(data: ReportData, *, thresholds: bool) -> tuple[tuple[str, str], .
             interval = f", {percent} % interval {shown.interval.strip('[]').replace(', ', ' to ')}"
             text = (f"{where}{a} minus {b}, {_metric(r)}{rule}: {shown.value}"
                     f"{interval if not math.isnan(difference.low) else ''} ({p_text}).")  # fmt: skip
+        text += _replicability_in_words(r, data.level)
         decision = r["decision"] or "no decision"
         if decision.startswith(("no ", "equivalent ")):  # not a detector's label
             decision = _capital(decision)
@@ -72,6 +81,30 @@ def _metric(row: pd.Series) -> str:
 def _difference(row: pd.Series, level: float) -> Estimate:
     stated = level if math.isnan(row["level"]) else float(row["level"])
     return Estimate(float(row["difference"]), float(row["low"]), float(row["high"]), stated)
+
+
+def _replicability(row: pd.Series, level: float) -> Estimate | None:
+    if math.isnan(row["replicability"]):
+        return None
+    stated = level if math.isnan(row["level"]) else float(row["level"])
+    return Estimate(row["replicability"], row["replicability_low"], row["replicability_high"], stated)
+
+
+def _replicability_in_words(row: pd.Series, level: float) -> str:
+    """Say how replicable a comparison is, and beside it how often it found something: stored, not computed."""
+    found = _replicability(row, level)
+    if found is None:
+        return ""
+    said = re.search(
+        r"replicability of (\d+) experiments of (\d+) repeats each: rejection rate ([\d.e-]+)", row["notes"]
+    )
+    given = " given the trained models" if "replicability given the trained models" in row["notes"] else ""
+    rest = ""
+    if said is not None:
+        share = show_number(float(said[3]))
+        rest = f"; of {said[1]} experiments of {said[2]} repeats a share of {share} found a difference"
+    shown = show(found)
+    return f" Replicability{given} {shown.value} {shown.interval}{rest}."
 
 
 def _p(row: pd.Series) -> float:

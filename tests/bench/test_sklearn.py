@@ -59,3 +59,25 @@ def test_missing_and_unequal_arrays_are_errors(arguments, message):
 def test_too_few_objects_are_an_error():
     with pytest.raises(SplitError):
         list(ThreeWaySplitter().split([0, 1], [0, 1], [0, 1]))
+
+
+def test_runs_of_folds_judge_every_defective_object_once_a_run():
+    y, groups = data()
+    splitter = ThreeWaySplitter(design="rotate", runs=2, folds=4, seed=3)
+    triples = list(splitter.three_way(y, y, groups))
+    assert len(triples) == splitter.get_n_splits() == 8
+    for run in (triples[:4], triples[4:]):
+        judged = [set(groups[test][y[test] == 1]) for _, _, test in run]
+        assert sorted(o for objects in judged for o in objects) == sorted(set(groups[y == 1]))
+        assert all(np.array_equal(run[j][1], run[(j + 1) % 4][2]) for j in range(4))
+    with pytest.raises(InputError, match="design"):
+        ThreeWaySplitter(design="shuffle")
+
+
+def test_with_swap_both_directions_are_yielded_and_counted():
+    y, groups = data()
+    splitter = ThreeWaySplitter(repeats=2, swap=True)
+    triples = list(splitter.three_way(y, y, groups))
+    assert len(triples) == splitter.get_n_splits() == 4
+    for there, back in (triples[:2], triples[2:]):
+        assert np.array_equal(there[1], back[2]) and np.array_equal(there[2], back[1])
