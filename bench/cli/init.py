@@ -39,7 +39,10 @@ detectors:                       # lab2factory ls detectors; presets: paper, sma
 protocols:
   - name: naive                  # the number that papers report, for comparison
   - name: three_way              # the number that holds: threshold and verdict on separate parts
-    repeats: 10
+    repeats: 10                  # or runs of folds: remove this line and write  design: rotate
+    # swap: true                 # judge each training in both directions: less noise, no further training
+    # blocks: 10                 # do all of it so many times: how replicable are comparisons?
+    # conditional: true          # blocks without further trainings
     thresholds:
       - youden
       - {rule: cost, missed: 100, false_alarm: 2, prevalence: 0.01}   # <-- what a missed defect and a false alarm cost
