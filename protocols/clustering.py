@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .errors import InputError
 from .inputs import checked_positive
 
 EPSILON = 1e-9  # before ceil: 300.00000000001 units are 300
+
+
+class Amount(NamedTuple):
+    """Objects, and their images."""
+
+    objects: int
+    images: int
+
+
+NONE = Amount(0, 0)
 
 
 @dataclass(frozen=True)
@@ -45,17 +56,18 @@ class Clustering:
         """The design effect, never below 1: an object is worth at most its images."""
         return 1 + (self.views * (1 + self.views_cv**2) - 1) * self.icc
 
-    def objects(self, n: float) -> int:
-        """Return the objects whose images are worth n independent ones."""
-        return max(1, math.ceil(n * self.effect / self.views - EPSILON))
+    def needed(self, n: float) -> Amount:
+        """Return what is worth n independent images: n times the design effect in images, on as few objects."""
+        images = n * self.effect
+        return Amount(max(1, math.ceil(images / self.views - EPSILON)), math.ceil(images - EPSILON))
 
-    def images(self, n_objects: int) -> int:
-        """Return the images of so many objects."""
-        return math.ceil(n_objects * self.views - EPSILON)
+    def of_objects(self, n_objects: int) -> Amount:
+        """Return so many objects with all their views."""
+        return Amount(n_objects, math.ceil(n_objects * self.views - EPSILON))
 
-    def worth(self, n_objects: int) -> float:
-        """Return how many independent images the images of so many objects are worth."""
-        return n_objects * self.views / self.effect
+    def worth(self, amount: Amount) -> float:
+        """Return how many independent images these images are worth."""
+        return amount.images / self.effect
 
     @property
     def notes(self) -> tuple[str, ...]:

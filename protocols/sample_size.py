@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from scipy import special
 
-from .clustering import EPSILON, Clustering
+from .clustering import EPSILON, NONE, Amount, Clustering
 from .errors import InputError
 from .inputs import checked_fraction, checked_positive
 from .judging import OF_NOMINAL
@@ -35,7 +35,8 @@ class SampleSize:
     Parameters
     ----------
     n_objects, n_images
-        Of the class that the formula counts: the one judged by a rate, the anomalous one for AUROC.
+        Of the class that the formula counts: the one judged by a rate, the anomalous one for AUROC. Sizes asked for
+        are the least numbers: ``n_images`` images, on ``n_objects`` objects.
     n_objects_anomalous, n_objects_nominal, n_images_anomalous, n_images_nominal
         Of each class; 0 where the question does not need it.
     half_width
@@ -124,12 +125,12 @@ def sample_size_proportion(value: float, half_width: float, *, level: float = 0.
     (203, 139)
     >>> many_views = sample_size_proportion(0.95, 0.03, views=20, icc=0.3)
     >>> many_views.n_objects, many_views.n_images
-    (69, 1380)
+    (69, 1361)
     """
     p, target = checked_fraction(value, "value"), checked_fraction(half_width, "half_width")
     clustering, z = Clustering(views, icc, views_cv), two_sided(level)
     n = _reachable(z * z * p * (1 - p) / target**2, "half_width", half_width)
-    return _of_rate(metric, p, clustering.objects(n), clustering, level)
+    return _of_rate(metric, p, clustering.needed(n), clustering, level)
 
 
 def zero_failure_size(rate: float, *, level: float = 0.95, metric: str = "escape") -> SampleSize:
@@ -172,8 +173,8 @@ def zero_failure_size(rate: float, *, level: float = 0.95, metric: str = "escape
         f"no fault in {n} objects: the rate is at most {1 - alpha ** (1 / n):.6g} (one-sided)",
         "an object is right only if it is judged right from all its views together",
     )
-    return sized(n if _is_anomalous(metric) else 0, 0 if _is_anomalous(metric) else n, Clustering(), math.nan, level,
-                  "zero failures", notes, anomalous_first=_is_anomalous(metric))  # fmt: skip
+    of_class = (Amount(n, n), NONE) if _is_anomalous(metric) else (NONE, Amount(n, n))
+    return sized(*of_class, math.nan, level, "zero failures", notes, anomalous_first=_is_anomalous(metric))
 
 
 def auroc_variance(value: float, n_anomalous: float, n_nominal: float, *, variance: str = "hanley_mcneil") -> float:
@@ -283,8 +284,8 @@ def sample_size_auroc(value: float, half_width: float, *, ratio: float = 1, leve
         return z * math.sqrt(auroc_variance(a, p, whole_above(k * p), variance=variance)) <= target
 
     p = smallest(narrow, "half_width", half_width)
-    n_objects = clustering.objects(p), clustering.objects(whole_above(k * p))
-    return _of_auroc(a, *n_objects, clustering, level, variance)
+    of_class = clustering.needed(p), clustering.needed(whole_above(k * p))
+    return _of_auroc(a, *of_class, clustering, level, variance)
 
 
 def achieved_half_width(metric: str, value: float, *, n_objects_anomalous: int = 0, n_objects_nominal: int = 0,
@@ -335,12 +336,14 @@ def achieved_half_width(metric: str, value: float, *, n_objects_anomalous: int =
     name = resolve_metric(metric).name
     v, clustering = checked_fraction(value, "value"), Clustering(views, icc, views_cv)
     two_sided(level)
+    anomalous = nominal = NONE
+    if name == "auroc" or name not in OF_NOMINAL:
+        anomalous = clustering.of_objects(counted(n_objects_anomalous, "n_objects_anomalous"))
+    if name == "auroc" or name in OF_NOMINAL:
+        nominal = clustering.of_objects(counted(n_objects_nominal, "n_objects_nominal"))
     if name == "auroc":
-        p, n = counted(n_objects_anomalous, "n_objects_anomalous"), counted(n_objects_nominal, "n_objects_nominal")
-        return _of_auroc(v, p, n, clustering, level, variance)
-    if _is_anomalous(name):
-        return _of_rate(name, v, counted(n_objects_anomalous, "n_objects_anomalous"), clustering, level)
-    return _of_rate(name, v, counted(n_objects_nominal, "n_objects_nominal"), clustering, level)
+        return _of_auroc(v, anomalous, nominal, clustering, level, variance)
+    return _of_rate(name, v, anomalous if _is_anomalous(name) else nominal, clustering, level)
 
 
 def two_sided(level: float) -> float:
@@ -393,29 +396,28 @@ def _is_anomalous(metric: str) -> bool:
     return name not in OF_NOMINAL
 
 
-def _of_rate(metric: str, p: float, n_objects: int, clustering: Clustering, level: float) -> SampleSize:
-    half_width = two_sided(level) * math.sqrt(p * (1 - p) / clustering.worth(n_objects))
-    anomalous = _is_anomalous(metric)
+def _of_rate(metric: str, p: float, amount: Amount, clustering: Clustering, level: float) -> SampleSize:
+    n, anomalous = clustering.worth(amount), _is_anomalous(metric)
+    half_width = two_sided(level) * math.sqrt(p * (1 - p) / n)
     notes = (f"{resolve_metric(metric).name} {p:g} at a threshold that is given", *clustering.notes)
-    if clustering.worth(n_objects) * min(p, 1 - p) < 5:
+    if n * min(p, 1 - p) < 5:
         notes = (*notes, "fewer than 5 events expected: the normal approximation is rough")
-    return sized(n_objects if anomalous else 0, 0 if anomalous else n_objects, clustering, half_width, level,
-                  "proportion, normal", (*notes, _THREE_WAY) if anomalous else notes,
-                  anomalous_first=anomalous)  # fmt: skip
+    of_class = (amount, NONE) if anomalous else (NONE, amount)
+    return sized(*of_class, half_width, level, "proportion, normal", (*notes, _THREE_WAY) if anomalous else notes,
+                 anomalous_first=anomalous)  # fmt: skip
 
 
-def _of_auroc(a: float, n_anomalous: int, n_nominal: int, clustering: Clustering, level: float,
+def _of_auroc(a: float, anomalous: Amount, nominal: Amount, clustering: Clustering, level: float,
               variance: str) -> SampleSize:  # fmt: skip
-    worth = clustering.worth(n_anomalous), clustering.worth(n_nominal)
-    half_width = two_sided(level) * math.sqrt(auroc_variance(a, *worth, variance=variance))
+    expected = auroc_variance(a, clustering.worth(anomalous), clustering.worth(nominal), variance=variance)
     names = {"hanley_mcneil": "Hanley-McNeil", "obuchowski": "Obuchowski-McClish", "binormal": "binormal"}
     notes = (f"AUROC {a:g}", *clustering.notes, _THREE_WAY)
-    return sized(n_anomalous, n_nominal, clustering, half_width, level, f"AUROC, {names[variance]}", notes)
+    return sized(anomalous, nominal, two_sided(level) * math.sqrt(expected), level, f"AUROC, {names[variance]}", notes)
 
 
-def sized(n_anomalous: int, n_nominal: int, clustering: Clustering, half_width: float, level: float, method: str,
-          notes: tuple[str, ...], *, anomalous_first: bool = True, power: float = math.nan) -> SampleSize:  # fmt: skip
-    """Return the size with its images; ``n_objects`` are those of the class that the formula counts."""
-    images = clustering.images(n_anomalous), clustering.images(n_nominal)
-    n_objects, n_images = (n_anomalous, images[0]) if anomalous_first else (n_nominal, images[1])
-    return SampleSize(n_objects, n_images, n_anomalous, n_nominal, *images, half_width, level, method, notes, power)
+def sized(anomalous: Amount, nominal: Amount, half_width: float, level: float, method: str, notes: tuple[str, ...], *,
+          anomalous_first: bool = True, power: float = math.nan) -> SampleSize:  # fmt: skip
+    """Return the size; ``n_objects`` and ``n_images`` are of the class that the formula counts."""
+    first = anomalous if anomalous_first else nominal
+    return SampleSize(first.objects, first.images, anomalous.objects, nominal.objects, anomalous.images,
+                      nominal.images, half_width, level, method, notes, power)  # fmt: skip

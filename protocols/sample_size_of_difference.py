@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scipy import special
 
-from .clustering import Clustering
+from .clustering import NONE, Amount, Clustering
 from .errors import InputError
 from .inputs import checked_fraction, checked_positive
 from .judging import OF_NOMINAL
@@ -111,9 +111,10 @@ def sample_size_difference(difference: float, value: float, *, metric: str = "au
     clustering = Clustering(views, icc, views_cv)
     n = smallest(lambda n: pair.power(z, n, whole_above(k * n)) >= target, "difference", difference)
     good = pair.metric in OF_NOMINAL
-    n_anomalous = 0 if good else clustering.objects(n)
-    n_nominal = clustering.objects(whole_above(k * n)) if pair.metric == "auroc" else clustering.objects(n) * good
-    return _answer(pair, n_anomalous, n_nominal, clustering, level)
+    anomalous, nominal = (NONE if good else clustering.needed(n)), (clustering.needed(n) if good else NONE)
+    if pair.metric == "auroc":
+        nominal = clustering.needed(whole_above(k * n))
+    return _answer(pair, anomalous, nominal, clustering, level)
 
 
 def achieved_power(difference: float, value: float, *, metric: str = "auroc", n_objects_anomalous: int = 0,
@@ -154,12 +155,12 @@ def achieved_power(difference: float, value: float, *, metric: str = "auroc", n_
     """
     pair, clustering = _pair(difference, value, metric, correlation, variance), Clustering(views, icc, views_cv)
     two_sided(level)
-    n_anomalous = n_nominal = 0
+    anomalous = nominal = NONE
     if pair.metric not in OF_NOMINAL:
-        n_anomalous = counted(n_objects_anomalous, "n_objects_anomalous")
+        anomalous = clustering.of_objects(counted(n_objects_anomalous, "n_objects_anomalous"))
     if pair.metric == "auroc" or pair.metric in OF_NOMINAL:
-        n_nominal = counted(n_objects_nominal, "n_objects_nominal")
-    return _answer(pair, n_anomalous, n_nominal, clustering, level)
+        nominal = clustering.of_objects(counted(n_objects_nominal, "n_objects_nominal"))
+    return _answer(pair, anomalous, nominal, clustering, level)
 
 
 def discordant_share(first: float, second: float, correlation: float) -> float:
@@ -201,8 +202,8 @@ def _pair(difference: float, value: float, metric: str, correlation: float, vari
     return pair
 
 
-def _answer(pair: _Pair, n_anomalous: int, n_nominal: int, clustering: Clustering, level: float) -> SampleSize:
-    z, worth = two_sided(level), (clustering.worth(n_anomalous), clustering.worth(n_nominal))
+def _answer(pair: _Pair, anomalous: Amount, nominal: Amount, clustering: Clustering, level: float) -> SampleSize:
+    z, worth = two_sided(level), (clustering.worth(anomalous), clustering.worth(nominal))
     half_width = z * math.sqrt(max(pair.variances(*worth)[1], 0.0))
     if pair.metric == "auroc":
         correlation = f"the two AUROCs are correlated by {pair.correlation:g}"
@@ -213,5 +214,5 @@ def _answer(pair: _Pair, n_anomalous: int, n_nominal: int, clustering: Clusterin
     if not pair.correlation:
         notes = (*notes, "correlation 0 is cautious")
     method = "paired AUROCs" if pair.metric == "auroc" else "McNemar, normal"
-    return sized(n_anomalous, n_nominal, clustering, half_width, level, method, notes,
-                 anomalous_first=pair.metric not in OF_NOMINAL, power=pair.power(z, *worth))  # fmt: skip
+    return sized(anomalous, nominal, half_width, level, method, notes, power=pair.power(z, *worth),
+                 anomalous_first=pair.metric not in OF_NOMINAL)  # fmt: skip

@@ -174,7 +174,10 @@ def test_achieved_is_the_inverse_of_asked(value, half_width, clusters, metric):
     assert size.half_width <= half_width * (1 + 1e-9)
     have = achieved_half_width(metric, value, n_objects_anomalous=size.n_objects_anomalous,
                                n_objects_nominal=size.n_objects_nominal, views=views, icc=icc)  # fmt: skip
-    assert have == size
+    assert have.half_width <= size.half_width * (1 + 1e-12)  # the last object has all its views
+    assert have.n_images == size.n_objects * views >= size.n_images > (size.n_objects - 1) * views
+    if views == 1:
+        assert have == size
 
 
 @given(VALUES, WIDTHS, st.integers(2, 60))
@@ -182,9 +185,17 @@ def test_views_that_say_the_same_are_worth_one_and_views_that_differ_are_worth_a
     one = sample_size_proportion(value, half_width)
     same = sample_size_proportion(value, half_width, views=views, icc=1)
     differ = sample_size_proportion(value, half_width, views=views, icc=0)
-    assert same.n_objects == one.n_objects
-    assert differ.n_objects == math.ceil(one.n_objects / views)
-    assert same.n_images == same.n_objects * views
+    assert (same.n_objects, same.n_images) == (one.n_objects, one.n_objects * views)
+    assert (differ.n_objects, differ.n_images) == (math.ceil(one.n_objects / views), one.n_images)
+
+
+def test_image_counts_are_multiplied_by_the_design_effect():
+    size = sample_size_auroc(0.9, 0.05, views=20, icc=0.3)
+    assert planning_design_effect(20, 0.3) == pytest.approx(6.7)
+    assert (size.n_images, size.n_images_nominal) == (530, 530)  # 79 * 6.7 = 529.3
+    assert (size.n_objects, size.n_objects_nominal) == (27, 27)
+    rate = sample_size_proportion(0.95, 0.03, views=20, icc=0.3)
+    assert (rate.n_images, rate.n_objects) == (1361, 69)  # 203 * 6.7 = 1360.1
 
 
 @given(st.floats(0.01, 0.99), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
@@ -204,24 +215,29 @@ def test_correlated_detectors_need_fewer_objects(difference, value, correlation)
 
 def test_power_and_size_are_inverses():
     for metric, power in product(("auroc", "sensitivity", "specificity"), (0.5, 0.8, 0.95)):
-        size = sample_size_difference(0.05, 0.85, metric=metric, power=power, correlation=0.3, views=10, icc=0.2)
-        counts = {"n_objects_anomalous": size.n_objects_anomalous, "n_objects_nominal": size.n_objects_nominal}
-        assert achieved_power(0.05, 0.85, metric=metric, correlation=0.3, views=10, icc=0.2, **counts) == size
-        fewer = {name: max(1, n - 1) for name, n in counts.items()}
-        assert achieved_power(0.05, 0.85, metric=metric, correlation=0.3, views=10, icc=0.2, **fewer).power < size.power
+        for options in ({"correlation": 0.3}, {"correlation": 0.3, "views": 10, "icc": 0.2}):
+            size = sample_size_difference(0.05, 0.85, metric=metric, power=power, **options)
+            assert size.power >= power
+            counts = {"n_objects_anomalous": size.n_objects_anomalous, "n_objects_nominal": size.n_objects_nominal}
+            have = achieved_power(0.05, 0.85, metric=metric, **counts, **options)
+            assert have == size if "views" not in options else have.power >= size.power
+            fewer = {name: max(1, n - 1) for name, n in counts.items()}
+            less = achieved_power(0.05, 0.85, metric=metric, **fewer, **options).power
+            assert less < (have.power if "views" in options else power)
 
 
 # -- what a plan shows ------------------------------------------------------------------------------------------
 
 
 def test_a_size_is_a_row_of_a_table_of_plans():
-    row = sample_size_auroc(0.9, 0.05, ratio=2, views=20, icc=0.3).as_row("AUROC 0.9 to +-0.05")
+    size = sample_size_auroc(0.9, 0.05, ratio=2, views=20, icc=0.3)
+    row = size.as_row("AUROC 0.9 to +-0.05")
     assert list(row) == [
         "question", "objects_anomalous", "objects_nominal", "images_anomalous", "images_nominal", "half_width",
         "level", "method", "assumptions",
     ]  # fmt: skip
     assert json.loads(json.dumps(row)) == row
-    assert row["images_anomalous"] == 20 * row["objects_anomalous"]
+    assert (row["images_anomalous"], row["objects_anomalous"]) == (size.n_images, size.n_objects)
     assert any("design effect 6.7" in note for note in row["assumptions"])
     assert any("half of the defective objects" in note for note in row["assumptions"])
 
