@@ -15,9 +15,17 @@ from protocols.inputs import Seed, checked_fraction, checked_scores, doubts, one
 from protocols.intervals.bootstrap_limits import bca_limits, misses, percentile_limits
 from protocols.intervals.clustered_delong import ONE_OBJECT, ClusteredAuroc
 from protocols.intervals.delong import INVERTED, perfect_bound
-from protocols.intervals.draws import GIVE_UP, MAX_REDRAWN, draw_objects, few_objects, generator, ordered_objects
+from protocols.intervals.draws import (
+    GIVE_UP,
+    IN_CACHE,
+    MAX_REDRAWN,
+    ObjectDraws,
+    few_objects,
+    generator,
+    ordered_objects,
+)
 from protocols.intervals.object_auroc import ObjectAuroc
-from protocols.metrics import METRICS, blocks, resolve_metric, weighted_auroc, weighted_average_precision
+from protocols.metrics import BLOCK, METRICS, blocks, resolve_metric, weighted_auroc, weighted_average_precision
 from protocols.results import Estimate, Status
 
 Metric = str | Callable[[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]], float]
@@ -68,6 +76,11 @@ def bootstrap_interval(labels: ArrayLike, scores: ArrayLike, *, metric: Metric =
         ``se`` is the standard deviation of the replicates. ``degenerate``: more than 5 % redraws, or replicates
         that do not vary. ``undefined``: a class is missing or has fewer than two objects.
 
+    Raises
+    ------
+    InputError
+        The metric or the method is not known, the two do not go together, or the arrays are wrong.
+
     References
     ----------
     Efron & Tibshirani (1993), An Introduction to the Bootstrap. Field & Welsh (2007), Bootstrapping clustered data.
@@ -90,7 +103,7 @@ def bootstrap_interval(labels: ArrayLike, scores: ArrayLike, *, metric: Metric =
                          "for the standard error, which only the AUROC has here.")  # fmt: skip
     n_anomalous = int(y.sum())
     n_nominal = len(y) - n_anomalous
-    i01, i10 = (len(np.unique(index[y == label])) for label in (0, 1))
+    i01, i10 = (int(np.count_nonzero(np.bincount(index[y == label]))) for label in (0, 1))
     shown = f"object bootstrap, {'BCa' if method == 'bca' else method}, {n_resamples} resamples"
 
     def finished(value: float, low: float, high: float, status: Status, notes: tuple[str, ...],
@@ -178,11 +191,11 @@ def resample(defective: NDArray[np.bool_], statistics: Replicator, n_resamples: 
     """
     kept: list[NDArray[np.float64]] = []
     n_kept = n_drawn = 0
+    draws = ObjectDraws(defective, rng)
     largest = batch or next(blocks(n_resamples, max(size, len(defective)))).stop
     while n_kept < n_resamples and n_drawn < GIVE_UP * n_resamples:
         # Never more than are missing, so that the draws do not depend on the size of the blocks.
-        weights = draw_objects(defective, min(largest, n_resamples - n_kept), rng)
-        values = statistics(weights)
+        values = statistics(draws.draw(min(largest, n_resamples - n_kept)))
         kept.append(values[np.isfinite(values).all(axis=1)])
         n_drawn += len(values)
         n_kept += len(kept[-1])
@@ -244,7 +257,7 @@ def object_replicator(metric: Metric, y: NDArray[np.int64], s: NDArray[np.float6
     """
     name, weighted = replicator(metric, y, s)
     if metric == "auroc":
-        return name, ObjectAuroc(y, s, index, n_objects).values, n_objects  # has its own blocks
+        return name, ObjectAuroc(y, s, index, n_objects).values, n_objects * (BLOCK // IN_CACHE)
     return name, lambda weights: weighted(weights[:, index]), len(y)
 
 

@@ -70,6 +70,60 @@ def ordered_objects(labels: NDArray[np.int64], scores: NDArray[np.float64], obje
     return defective[order], position[index]
 
 
+class ObjectDraws:
+    """Draws of objects with replacement, defective and good ones each to their own number.
+
+    Parameters
+    ----------
+    defective
+        Whether each object has an anomalous image, shape (G,).
+    rng
+        Generator. Every draw takes G halves of its 64-bit words (one more where G is odd), so how many are drawn at
+        once changes nothing. An object's chance differs from one in n by less than n / 2^32 of it.
+    """
+
+    def __init__(self, defective: NDArray[np.bool_], rng: np.random.Generator) -> None:
+        self._rng = rng
+        n_objects, n_good = len(defective), len(defective) - int(np.count_nonzero(defective))
+        in_order = not defective[:n_good].any()  # strata side by side already
+        self._columns = None if in_order else np.concatenate([np.flatnonzero(~defective), np.flatnonzero(defective)])
+        self._n_objects, self._n_good = n_objects, n_good
+        self._step = max(1, IN_CACHE // max(n_objects, 1))
+        self._buffers: tuple[NDArray[np.uint64], ...] | None = None
+
+    def draw(self, n_resamples: int) -> NDArray[np.int64]:
+        """Return how often each object was drawn, shape (n_resamples, G)."""
+        if n_resamples <= self._step and self._columns is None:
+            return self._counts(n_resamples)
+        drawn = np.empty((n_resamples, self._n_objects), np.int64)
+        for start in range(0, n_resamples, self._step):
+            rows = drawn[start : start + self._step]
+            rows[:, slice(None) if self._columns is None else self._columns] = self._counts(len(rows))
+        return drawn
+
+    def _counts(self, n_rows: int) -> NDArray[np.int64]:
+        """Draw at most a step, the strata side by side, good objects first."""
+        if self._buffers is None or len(self._buffers[0]) < n_rows:
+            self._buffers = self._made(n_rows)
+        picked, size, first = (buffer[:n_rows] for buffer in self._buffers)
+        n_words = -(-self._n_objects // 2)
+        words = self._rng.integers(0, 2**64 - 1, (n_rows, n_words), dtype=np.uint64, endpoint=True)
+        # Halves of 32 bits, low one first on every machine; the upper half of u n is a whole number below n.
+        np.copyto(picked, words.astype("<u8", copy=False).view("<u4")[:, : self._n_objects])
+        np.multiply(picked, size, out=picked)
+        np.right_shift(picked, np.uint64(32), out=picked)
+        np.add(picked, first, out=picked)
+        return np.bincount(picked.view(np.int64).ravel(), minlength=picked.size).reshape(picked.shape)
+
+    def _made(self, n_rows: int) -> tuple[NDArray[np.uint64], ...]:
+        """Return memory that is used again (asking for it would take as long as filling it), and what never changes."""
+        picked, size, first = (np.empty((n_rows, self._n_objects), np.uint64) for _ in range(3))
+        size[:, : self._n_good], size[:, self._n_good :] = self._n_good, self._n_objects - self._n_good
+        first[:] = (self._n_objects * np.arange(n_rows))[:, None]
+        first[:, self._n_good :] += np.uint64(self._n_good)
+        return picked, size, first
+
+
 def draw_objects(defective: NDArray[np.bool_], n_resamples: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw objects with replacement, defective and good ones each to their own number.
 
@@ -87,29 +141,7 @@ def draw_objects(defective: NDArray[np.bool_], n_resamples: int, rng: np.random.
     ndarray
         How often each object was drawn, shape (n_resamples, G).
     """
-    n_objects, n_good = len(defective), len(defective) - int(np.count_nonzero(defective))
-    in_order = not defective[:n_good].any()
-    columns = None if in_order else np.concatenate([np.flatnonzero(~defective), np.flatnonzero(defective)])
-    drawn = np.empty((n_resamples, n_objects), np.int64)
-    step = max(1, min(n_resamples, IN_CACHE // max(n_objects, 1)))
-    # Buffers are used again: asking for memory would take as long as filling it.
-    uniform, picked = np.empty((step, n_objects)), np.empty((step, n_objects), np.int64)
-    for start in range(0, n_resamples, step):
-        rows = drawn[start : start + step]
-        u, p = uniform[: len(rows)], picked[: len(rows)]
-        rng.random(out=u)
-        # Strata side by side. A double below 1 times a size below 2^52 stays below the size.
-        u[:, :n_good] *= n_good
-        u[:, n_good:] *= n_objects - n_good
-        np.copyto(p, u, casting="unsafe")
-        p += n_objects * np.arange(len(rows))[:, None]
-        p[:, n_good:] += n_good
-        counts = np.bincount(p.ravel(), minlength=rows.size).reshape(rows.shape)
-        if columns is None:
-            rows[:] = counts
-        else:
-            rows[:, columns] = counts
-    return drawn
+    return ObjectDraws(defective, rng).draw(n_resamples)
 
 
 def few_objects(n_good: int, n_defective: int) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,31 +70,37 @@ class ObjectAuroc:
 
     def values_by_pairs(self, weights: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the same by the matrix of pairs; by running sums where a sum could pass 2^53."""
-        p, n = self._images(weights)
-        largest = 2.0 * float(p.max(initial=0)) * float(n.max(initial=0))
-        if largest >= EXACT_DOUBLE:
-            return self.values_by_sums(weights)
-        dtype: Any = np.float32 if largest < EXACT_SINGLE else np.float64
-        pairs = self.pairs.astype(dtype)
-        won = np.empty(len(weights))
-        for rows in blocks(len(weights), max(1, *pairs.shape)):
-            w = weights[rows]
-            left, right = w[:, self._rows].astype(dtype), w[:, self._columns].astype(dtype)
-            won[rows] = np.einsum("bg,bg->b", left @ pairs, right)
-        return _share(won, p, n)
+        single, double = self._in_single, self._in_double
+        w: NDArray[Any] = weights.astype(np.float32)
+        counts = (w @ single.sizes).astype(np.float64)
+        largest = 2 * float(counts[:, 0].max(initial=0)) * float(counts[:, 1].max(initial=0))
+        made = single
+        if not largest < EXACT_SINGLE:
+            made, w = double, weights.astype(np.float64)
+            counts = w @ double.sizes
+            if not largest < EXACT_DOUBLE:
+                return self.values_by_sums(weights)
+        won = np.empty(len(w))
+        for rows in blocks(len(w), max(1, *made.pairs.shape)):
+            won[rows] = np.einsum("bg,bg->b", _at(w[rows], self._rows_at) @ made.pairs, _at(w[rows], self._columns_at))
+        return _share(won, counts[:, 0], counts[:, 1])
 
     def values_by_sums(self, weights: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the same by running sums over the images in the order of their scores."""
-        won, p, n = (np.empty(len(weights), np.int64) for _ in range(3))
-        for rows in blocks(len(weights), max(1, len(self._nominal) + len(self._anomalous))):
-            w = weights[rows]
-            below = np.zeros((len(w), len(self._nominal) + 1), np.int64)
-            np.cumsum(_at(w, self._nominal_columns), axis=1, out=below[:, 1:])
-            beaten = below.take(self._below, axis=1)
-            beaten += below.take(self._not_above, axis=1) if self._tied else beaten
-            caught = _at(w, self._anomalous_columns)
-            won[rows], p[rows], n[rows] = np.einsum("bi,bi->b", beaten, caught), caught.sum(axis=1), below[:, -1]
-        return _share(won, p, n)
+        size = max(1, len(self._nominal) + len(self._anomalous))
+        counts = [self._counts_by_sums(weights[rows]) for rows in blocks(len(weights), size)]
+        return _share(*(counts[0] if len(counts) == 1 else map(np.concatenate, zip(*counts, strict=True))))
+
+    def _counts_by_sums(self, w: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+        """Return twice the pairs won and the images of each class, (B,) each."""
+        below = np.empty((len(w), len(self._nominal) + 1), np.int64)
+        below[:, 0] = 0
+        np.cumsum(_at(w, self._nominal_columns), axis=1, out=below[:, 1:])
+        beaten, caught = below.take(self._below, axis=1), _at(w, self._anomalous_columns)
+        if self._tied:
+            beaten += below.take(self._not_above, axis=1)
+        won = np.einsum("bi,bi->b", beaten, caught)
+        return won if self._tied else 2 * won, caught.sum(axis=1), below[:, -1]
 
     @cached_property
     def pairs(self) -> NDArray[np.float64]:
@@ -107,10 +113,14 @@ class ObjectAuroc:
             return 2.0 * self.n_anomalous[self._rows][:, None] * self.n_nominal[self._columns] - lost.T
         return _counted(self._nominal, self._columns, self._anomalous, self._rows, self._below, self._not_above)
 
-    def _images(self, weights: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the number of anomalous and of nominal images under each row of multiplicities, (B,)."""
-        w = weights.astype(np.float64)  # the product of whole numbers is slow, of doubles fast and as exact
-        return w @ self.n_anomalous.astype(np.float64), w @ self.n_nominal.astype(np.float64)
+    @cached_property
+    def _in_double(self) -> _Factors:
+        sizes = np.stack([self.n_anomalous, self.n_nominal], axis=1).astype(np.float64)
+        return _Factors(self.pairs, sizes)
+
+    @cached_property
+    def _in_single(self) -> _Factors:
+        return _Factors(self.pairs.astype(np.float32), self._in_double.sizes.astype(np.float32))
 
     @cached_property
     def _rows(self) -> NDArray[np.int64]:
@@ -119,6 +129,21 @@ class ObjectAuroc:
     @cached_property
     def _columns(self) -> NDArray[np.int64]:
         return np.flatnonzero(self.n_nominal)
+
+    @cached_property
+    def _rows_at(self) -> slice | NDArray[np.int64]:
+        return _neighbours(self._rows)
+
+    @cached_property
+    def _columns_at(self) -> slice | NDArray[np.int64]:
+        return _neighbours(self._columns)
+
+
+class _Factors(NamedTuple):
+    """What multiplicities are multiplied with: the pairs, and the images of each object by class, (G, 2)."""
+
+    pairs: NDArray[Any]
+    sizes: NDArray[Any]
 
 
 def _ranked(scores: NDArray[np.float64], index: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -134,7 +159,7 @@ def _neighbours(columns: NDArray[np.int64]) -> slice | NDArray[np.int64]:
     return columns
 
 
-def _at(weights: NDArray[np.int64], columns: slice | NDArray[np.int64]) -> NDArray[np.int64]:
+def _at(weights: NDArray[Any], columns: slice | NDArray[np.int64]) -> NDArray[Any]:
     """Return the weights of these columns."""
     return weights[:, columns] if isinstance(columns, slice) else weights.take(columns, axis=1)
 
