@@ -40,6 +40,8 @@ FloatArray = NDArray[np.float64]
 class StudyDesign:
     """An experiment that might be run: how many parts, how photographed, how judged.
 
+    Values are those of images. For decisions on whole objects plan with one view and the value expected of objects.
+
     Parameters
     ----------
     n_objects_anomalous
