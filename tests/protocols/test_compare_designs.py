@@ -9,7 +9,7 @@ import pytest
 from protocols.comparisons.corrected_t import corrected_resampled_ttest
 from protocols.comparisons.detectors import compare_detectors
 from protocols.comparisons.replication import p_value_replicability, replicability
-from protocols.comparisons.run_by_fold import run_by_fold_test
+from protocols.comparisons.run_by_fold import run_by_fold_test, scheme_sample, t_tests
 from protocols.decisions import confusion
 from protocols.errors import InputError
 from protocols.intervals.protocol_bootstrap import protocol_bootstrap
@@ -236,3 +236,31 @@ def test_impossible_blocks_and_tests_are_refused(frame, samples):
     row = pick(compare_detectors(tables_for(frame, splits), splits, samples, test="sorted_runs", **OPTIONS))
     assert math.isnan(row["p_value"])
     assert "need the design rotate" in row["notes"]
+
+
+@pytest.mark.parametrize(("n_defective", "n_good", "runs", "folds"), [(60, 400, 10, 10), (20, 100, 5, 5)])
+def test_sorted_runs_keep_their_level_under_rotate(n_defective, n_good, runs, folds):
+    """Two equally good fixed detectors, 400 worlds: at most .05 and two Monte-Carlo standard errors (.022)."""
+    names = [f"d{o:03}" for o in range(n_defective)] + [f"g{o:03}" for o in range(n_good)]
+    frame = pd.DataFrame({"sample_id": names, "object_id": names, "label": [int(n[0] == "d") for n in names]})
+    position = {name: i for i, name in enumerate(names)}
+    parts = [
+        [np.array([position[i] for i in split.inference if i[0] == kind]) for kind in "dg"]
+        for split in ThreeWay(design="rotate", runs=runs, folds=folds).plan(SampleTable.checked(frame), 1)
+    ]
+    rng = np.random.default_rng(0)
+    n_worlds, metrics = 400, ("sensitivity", "specificity", "balanced_accuracy", "auroc")
+    values = np.empty((len(metrics), n_worlds, len(parts)))
+    for world in range(n_worlds):
+        shared, own = rng.normal(size=(len(names), 1)), rng.normal(size=(len(names), 2))
+        scores = 0.7 * shared + 0.7 * own + 1.5 * frame.label.to_numpy()[:, None]
+        for j, (defective, good) in enumerate(parts):
+            a, b = scores[defective], scores[good]
+            tpr, tnr = (a >= 0.75).mean(axis=0), (b < 0.75).mean(axis=0)
+            area = (a[:, None] > b[None]).mean(axis=(0, 1))
+            values[:, world, j] = [v[0] - v[1] for v in (tpr, tnr, (tpr + tnr) / 2, area)]
+    sample = scheme_sample(values.reshape(len(metrics), n_worlds, runs, folds), "sorted_runs")
+    p = t_tests(sample, tolerance=1e-12).p_value
+    rejected = dict(zip(metrics, (p < 0.05).mean(axis=1), strict=True))
+    assert max(rejected.values()) <= 0.05 + 0.022, rejected
+    assert rejected["sensitivity"] > 0.005  # it is a test, not a refusal

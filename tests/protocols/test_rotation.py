@@ -272,3 +272,47 @@ def test_values_that_use_all_defective_objects_have_no_correction():
         class_resolved_rho(swapped, samples, metric="tpr", value_per="run")
     with pytest.raises(InputError, match="value_per"):
         class_resolved_rho(swapped, samples, metric="tpr", value_per="fold")
+
+
+@pytest.mark.parametrize("draw", [grouped_three_way, rotations], ids=["resample", "rotate"])
+@pytest.mark.parametrize("unit", ["object", "image"])
+@pytest.mark.parametrize("n_hidden", [1, 9])
+def test_hidden_views_are_judged_with_their_object_for_at_most_half_of_the_nominals(draw, unit, n_hidden):
+    rows = [(f"d{o:02}/a{v}", f"d{o:02}", 1, "test", "") for o in range(12) for v in range(3)]
+    rows += [(f"d{o:02}/n{v}", f"d{o:02}", 0, "test", "") for o in range(12) for v in range(n_hidden)]
+    rows += [(f"g{o:02}/{v}", f"g{o:02}", 0, "train", "") for o in range(50) for v in range(3)]
+    samples = table(rows)
+    many = {"repeats": 4} if draw is grouped_three_way else {"runs": 2, "folds": 3}
+    objects = 6 if draw is grouped_three_way else 4  # defective ones of a partition, and good ones
+    for split in draw(samples, quota_unit=unit, ndo="evaluate", **many):
+        for ids in (split.threshold, split.inference):
+            mine = {i[:3] for i in ids if "/a" in i}
+            hidden, good = [i for i in ids if "/n" in i], [i for i in ids if i[0] == "g"]
+            assert {i[:3] for i in hidden} <= mine
+            if unit == "image":  # as many nominal images as anomalous ones
+                assert len(hidden) == min(objects * n_hidden, objects * 3 // 2)
+                assert len(hidden) + len(good) == objects * 3
+            else:
+                assert len(good) == objects * 3
+                assert len(hidden) == min(objects * n_hidden, objects * 3)
+    for split in draw(samples, quota_unit=unit, **many):
+        judged = {i[:3] for ids in (split.threshold, split.inference) for i in ids if "/a" in i}
+        assert not any("/n" in i for i in split.threshold + split.inference + split.train)
+        # Held out are the hidden views of the objects judged, not those of other folds.
+        assert {i[:3] for i in split.held_out(samples) if "/n" in i} == judged
+
+
+@pytest.mark.parametrize("draw", [grouped_three_way, rotations], ids=["resample", "rotate"])
+def test_the_unit_of_the_quota_follows_from_the_views_and_the_ratio_acts_on_images_only(draw):
+    many = {"repeats": 2} if draw is grouped_three_way else {"runs": 1, "folds": 3}
+    single, several = simple(n_defective=12, n_good=60), simple(n_defective=12, n_good=60, views=2)
+    for samples, unit in ((single, "image"), (several, "object")):
+        assert draw(samples, **many) == draw(samples, quota_unit=unit, **many)
+    objects = 6 if draw is grouped_three_way else 4
+
+    def nominal(splits):
+        return {sum(i[0] == "g" for i in ids) for split in splits for ids in (split.threshold, split.inference)}
+
+    assert nominal(draw(several, nominal_ratio=2, **many)) == {2 * objects}
+    assert nominal(draw(several, nominal_ratio=2, quota_unit="image", **many)) == {4 * objects}
+    assert nominal(draw(single, nominal_ratio=2, **many)) == {2 * objects}
