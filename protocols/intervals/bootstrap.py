@@ -125,17 +125,15 @@ def bootstrap_interval(labels: ArrayLike, scores: ArrayLike, *, metric: Metric =
         note = f"perfect {'separation' if value else 'inversion'}: one-sided bound of {n} {units}, heuristic"
         return finished(value, *perfect_bound(value, n, level), "degenerate", (note, *notes), 0.0)
 
-    clustered = None
-    if method == "studentised" or (method == "bca" and name == "auroc"):
-        clustered = ClusteredAuroc(y, s, index, n_objects)
+    clustered = ClusteredAuroc(y, s, index, n_objects) if method == "studentised" else None
 
     def statistics(weights: NDArray[np.int64]) -> NDArray[np.float64]:
         values = weighted(weights)
-        if method != "studentised" or clustered is None:
+        if clustered is None:
             return values[:, None]
         return np.column_stack([values, _pivots(clustered, value, weights)])
 
-    size = len(y) if method == "studentised" else size
+    size = len(y) if clustered else size
     drawn, redrawn = resample(defective, statistics, n_resamples, size, generator(seed, name), batch)
     replicates, pivots = drawn[:, 0], drawn[:, -1]
     if len(replicates) < 2:
@@ -144,10 +142,13 @@ def bootstrap_interval(labels: ArrayLike, scores: ArrayLike, *, metric: Metric =
     se = float(replicates.std(ddof=1))
     if se <= 1e-12 * max(1.0, abs(value)):
         return finished(value, math.nan, math.nan, "degenerate", ("all resamples are equal: no interval", *notes), se)
-    if method == "studentised" and clustered is not None:
+    if clustered is not None:
         low, high, more = _studentised_limits(clustered, value, pivots, level)
     elif method == "bca":
-        jackknife = clustered.leave_one_out() if clustered else leave_one_out(statistics, n_objects, size)[:, 0]
+        if metric == "auroc":
+            jackknife = ObjectAuroc(y, s, index, n_objects).leave_one_out()
+        else:
+            jackknife = leave_one_out(statistics, n_objects, size)[:, 0]
         low, high, more = bca_limits(value, replicates, jackknife, level, defective)
     else:
         (low, high), more = percentile_limits(replicates, level), ()

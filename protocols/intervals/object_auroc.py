@@ -102,14 +102,36 @@ class ObjectAuroc:
         won = np.einsum("bi,bi->b", beaten, caught)
         return won if self._tied else 2 * won, caught.sum(axis=1), below[:, -1]
 
+    def leave_one_out(self) -> NDArray[np.float64]:
+        """Return the AUROC without each object in turn, shape (G,); NaN where a class is then missing.
+
+        All pairs, less those of the object's images with any others, plus those among themselves, counted twice.
+        """
+        m, n = self.n_anomalous, self.n_nominal
+        beaten, lost = self._below + self._not_above, 2 * len(self._anomalous) - sum(self._looked_up)
+        won = float(beaten.sum()) - np.bincount(self._anomalous, beaten, len(m))
+        won -= np.bincount(self._nominal, lost, len(m))
+        both = np.flatnonzero((m > 0) & (n > 0))
+        if len(both):
+            x = np.split(self._anomalous_scores[np.argsort(self._anomalous, kind="stable")], np.cumsum(m)[:-1])
+            y = np.split(self._nominal_scores[np.argsort(self._nominal, kind="stable")], np.cumsum(n)[:-1])
+            for g in both:
+                won[g] += (np.searchsorted(y[g], x[g], "left") + np.searchsorted(y[g], x[g], "right")).sum()
+        pairs = 2.0 * (m.sum() - m) * (n.sum() - n)
+        return np.asarray(won / np.where(pairs > 0, pairs, np.nan))
+
+    @cached_property
+    def _looked_up(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """How many anomalous images are below each nominal one, and how many are not above."""
+        left = np.searchsorted(self._anomalous_scores, self._nominal_scores, "left")
+        return left, np.searchsorted(self._anomalous_scores, self._nominal_scores, "right")
+
     @cached_property
     def pairs(self) -> NDArray[np.float64]:
         """Twice the pairs of images won, ties half: objects with anomalous by objects with nominal images."""
         if len(self._rows) < len(self._columns):
             # Nominal images against the objects of the anomalous ones: the smaller side is counted at each score.
-            below = np.searchsorted(self._anomalous_scores, self._nominal_scores, "left")
-            not_above = np.searchsorted(self._anomalous_scores, self._nominal_scores, "right")
-            lost = _counted(self._anomalous, self._rows, self._nominal, self._columns, below, not_above)
+            lost = _counted(self._anomalous, self._rows, self._nominal, self._columns, *self._looked_up)
             return 2.0 * self.n_anomalous[self._rows][:, None] * self.n_nominal[self._columns] - lost.T
         return _counted(self._nominal, self._columns, self._anomalous, self._rows, self._below, self._not_above)
 

@@ -50,6 +50,17 @@ def test_blocks_change_no_bit(drawn, block):
         np.testing.assert_array_equal(small.values_by_sums(weights), pooled.values_by_sums(weights))
 
 
+@given(images_and_draws())
+def test_leaving_out_an_object_is_judging_the_others(drawn):
+    labels, scores, index, n_objects, _ = drawn
+    for g, value in enumerate(ObjectAuroc(labels, scores, index, n_objects).leave_one_out()):
+        y, s = labels[index != g], scores[index != g]
+        if 0 < y.sum() < len(y):
+            assert value == pytest.approx(m.auroc(y, s), abs=1e-12)
+        else:
+            assert np.isnan(value)
+
+
 @pytest.mark.parametrize("times", [1, 2**11, 2**25])
 def test_large_multiplicities_stay_exact(times):
     # Sums below 2^24 (single precision), below 2^53 (double), and above (whole numbers).
