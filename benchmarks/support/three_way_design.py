@@ -31,6 +31,7 @@ REPEATS = 10
 DESIGNS = 100  # sets of splits that the factories take in turn: scores do not depend on splits
 N_RESAMPLES = 500  # of the protocol bootstrap, here
 PLAIN = "plain bootstrap "  # the note with the percentile interval that holds no randomness of training
+Array = NDArray[np.float64]
 METRICS = ("auroc", "sensitivity", "specificity", "balanced_accuracy")
 
 
@@ -98,11 +99,19 @@ def corrected_tests(setting: Setting, runs: int, rng: np.random.Generator) -> di
                 weight = auroc_weight(*inference)
             elif metric == "balanced_accuracy":
                 weight = smooth_weight(metric, plan.found, *rates)
-            for correction in CORRECTIONS:
-                rho = rho_of(plan.found, metric, weight, correction)
+            each = {correction: rho_of(plan.found, metric, weight, correction) for correction in CORRECTIONS}
+            if metric == "balanced_accuracy":
+                each["share of what was seen"] = plan.found.mixture(_seen_share(*rates))
+            for correction, rho in each.items():
                 test = corrected_resampled_ttest(values[0][metric], values[1][metric], rho=rho)
                 found.setdefault(f"{metric}, {correction}", Rejections()).add(test.p_value)
     return {name: rejections.counted() for name, rejections in found.items()}
+
+
+def _seen_share(tpr: Array, fpr: Array, tpr_b: Array, fpr_b: Array) -> float | None:
+    """Return the weight of the specification's table: the share of the variance over repeats, as it is."""
+    seen = np.var(tpr - tpr_b), np.var(fpr - fpr_b)
+    return float(seen[0] / sum(seen)) if sum(seen) > 0 else None
 
 
 def _both(plan: Design, scores: Sequence[NDArray[np.float64]], rule: str | None, cut: float

@@ -103,13 +103,14 @@ def test_smooth_weights_are_the_derivatives_of_the_metric(design):
     assert smooth_weight("f1", found, [p], [q]) == pytest.approx(a / (a + b), rel=1e-5)
 
 
-def test_paired_weights_are_the_share_of_what_was_seen(design):
+def test_paired_weights_are_the_share_of_what_new_units_would_add(design):
     found = overlap(*design)
     rng = np.random.default_rng(0)
     tpr, fpr, tpr_b, fpr_b = rng.uniform(0.1, 0.9, (4, 8))
     seen = np.var(tpr - tpr_b, ddof=1), np.var(fpr - fpr_b, ddof=1)
+    new = seen[0] / (1 - found.anomalous), seen[1] / (1 - found.nominal)
     weight = smooth_weight("balanced_accuracy", found, tpr, fpr, tpr_b, fpr_b)
-    assert weight == pytest.approx(seen[0] / sum(seen), rel=1e-6)
+    assert weight == pytest.approx(new[0] / sum(new), rel=1e-6)
     assert smooth_weight("balanced_accuracy", found, tpr, fpr, tpr, fpr) is None
 
 
@@ -120,6 +121,19 @@ def test_auroc_weight_of_singletons_is_the_share_of_delong_components():
     weight = auroc_weight([Units(labels, scores, names, names)])
     s10, s01 = 0.0677083 / 3, 0.0439815 / 4
     assert weight == pytest.approx(s10 / (s10 + s01), rel=1e-5)
+
+
+def test_the_mixture_of_paired_rates_is_each_class_s_own_factor(design):
+    """rho / (1 - rho) is then the mean of both classes' factors, weighted by the variances that were seen."""
+    splits, samples = design
+    found = overlap(splits, samples)
+    rng = np.random.default_rng(1)
+    tpr, fpr, tpr_b, fpr_b = rng.uniform(0.1, 0.9, (4, 8))
+    rho = class_resolved_rho(splits, samples, metric="balanced_accuracy", sensitivity=tpr, overkill=fpr,
+                             other_sensitivity=tpr_b, other_overkill=fpr_b)  # fmt: skip
+    seen = np.array([np.var(tpr - tpr_b, ddof=1), np.var(fpr - fpr_b, ddof=1)])
+    factors = [r / (1 - r) for r in (found.anomalous, found.nominal)]
+    assert rho / (1 - rho) == pytest.approx(np.average(factors, weights=seen), rel=1e-6)
 
 
 def test_auroc_mixture_lies_between_the_classes(design):
@@ -177,7 +191,7 @@ def test_type_i_errors_are_those_of_the_simulation():
     rate = {m: {name: float(np.mean(v)) for name, v in by.items()} for m, by in rejected.items()}
     assert rate["tpr"]["class_resolved"] == pytest.approx(0.044, abs=0.015)
     assert rate["tnr"]["class_resolved"] == pytest.approx(0.041, abs=0.015)
-    assert rate["ba"]["class_resolved"] == pytest.approx(0.069, abs=0.02)
+    assert rate["ba"]["class_resolved"] <= 0.06 + 2 * np.sqrt(0.06 * 0.94 / runs)
     assert rate["auroc"]["class_resolved"] == pytest.approx(0.045, abs=0.02)
     assert rate["tpr"]["none"] == pytest.approx(0.51, abs=0.05)
     assert rate["ba"]["max"] == pytest.approx(0.015, abs=0.015)
