@@ -15,6 +15,7 @@ from protocols.inputs import Seed, object_index
 MAX_REDRAWN = 0.05  # share of redraws above which an interval is degenerate
 GIVE_UP = 20  # draws per replicate after which the data are too few to resample
 FEW = 5
+MANY_DRAWS = 32
 IN_CACHE = 2**15  # numbers drawn at a time
 
 
@@ -89,38 +90,44 @@ class ObjectDraws:
         self._columns = None if in_order else np.concatenate([np.flatnonzero(~defective), np.flatnonzero(defective)])
         self._n_objects, self._n_good = n_objects, n_good
         self._step = max(1, IN_CACHE // max(n_objects, 1))
+        self._by_object = False
         self._buffers: tuple[NDArray[np.uint64], ...] | None = None
 
     def draw(self, n_resamples: int) -> NDArray[np.int64]:
         """Return how often each object was drawn, shape (n_resamples, G)."""
         if n_resamples <= self._step and self._columns is None:
-            return self._counts(n_resamples)
+            # Many draws of few objects lie in memory object by object: running sums over them then add whole rows.
+            return self._counts(n_resamples, by_object=n_resamples >= MANY_DRAWS)
         drawn = np.empty((n_resamples, self._n_objects), np.int64)
         for start in range(0, n_resamples, self._step):
             rows = drawn[start : start + self._step]
-            rows[:, slice(None) if self._columns is None else self._columns] = self._counts(len(rows))
+            rows[:, slice(None) if self._columns is None else self._columns] = self._counts(len(rows), by_object=False)
         return drawn
 
-    def _counts(self, n_rows: int) -> NDArray[np.int64]:
+    def _counts(self, n_rows: int, *, by_object: bool) -> NDArray[np.int64]:
         """Draw at most a step, the strata side by side, good objects first."""
-        if self._buffers is None or len(self._buffers[0]) < n_rows:
-            self._buffers = self._made(n_rows)
-        picked, size, first = (buffer[:n_rows] for buffer in self._buffers)
+        if self._buffers is None or len(self._buffers[0]) != n_rows or self._by_object != by_object:
+            self._by_object, self._buffers = by_object, self._made(n_rows, by_object)
+        picked, size, first = self._buffers
         n_words = -(-self._n_objects // 2)
         words = self._rng.integers(0, 2**64 - 1, (n_rows, n_words), dtype=np.uint64, endpoint=True)
         # Halves of 32 bits, low one first on every machine; the upper half of u n is a whole number below n.
         np.copyto(picked, words.astype("<u8", copy=False).view("<u4")[:, : self._n_objects])
         np.multiply(picked, size, out=picked)
         np.right_shift(picked, np.uint64(32), out=picked)
+        if by_object:
+            np.multiply(picked, np.uint64(n_rows), out=picked)
         np.add(picked, first, out=picked)
-        return np.bincount(picked.view(np.int64).ravel(), minlength=picked.size).reshape(picked.shape)
+        counts = np.bincount(picked.view(np.int64).ravel(), minlength=picked.size)
+        return counts.reshape(self._n_objects, n_rows).T if by_object else counts.reshape(picked.shape)
 
-    def _made(self, n_rows: int) -> tuple[NDArray[np.uint64], ...]:
+    def _made(self, n_rows: int, by_object: bool) -> tuple[NDArray[np.uint64], ...]:
         """Return memory that is used again (asking for it would take as long as filling it), and what never changes."""
         picked, size, first = (np.empty((n_rows, self._n_objects), np.uint64) for _ in range(3))
         size[:, : self._n_good], size[:, self._n_good :] = self._n_good, self._n_objects - self._n_good
-        first[:] = (self._n_objects * np.arange(n_rows))[:, None]
-        first[:, self._n_good :] += np.uint64(self._n_good)
+        place, before = (1, n_rows) if by_object else (self._n_objects, 1)
+        first[:] = (place * np.arange(n_rows))[:, None]
+        first[:, self._n_good :] += np.uint64(before * self._n_good)
         return picked, size, first
 
 
