@@ -37,6 +37,7 @@ class BetaBinomial:
         self.value = int(successes.sum()) / self.n_images
         # Mean number of images in the object of an image.
         self._mates = float((sizes.astype(np.float64) ** 2).sum()) / self.n_images
+        self._seen = min(max(_seen_effect(successes, sizes, self.value), 1.0), self._mates)
 
     @property
     def least_effective(self) -> float:
@@ -58,8 +59,12 @@ class BetaBinomial:
         return theta / (1 + theta)
 
     def design_effect(self, p: float) -> float:
-        """Return 1 + (sum m^2 / sum m - 1) rho, by how much the variance p (1 - p) / sum m grows."""
-        return 1 + (self._mates - 1) * self.correlation(p)
+        """Return by how much the variance p (1 - p) / sum m grows.
+
+        1 + (sum m^2 / sum m - 1) rho, but at least what the objects show at the observed rate: parts of two kinds, of
+        which one is never caught, follow no beta distribution, and the correlation that fits best is then too small.
+        """
+        return max(1 + (self._mates - 1) * self.correlation(p), self._seen)
 
     def limits(self, z: float) -> tuple[float, float]:
         """Return the p at which (value - p)^2 = z^2 p (1 - p) / n_eff(p), below and above the value.
@@ -95,6 +100,14 @@ class BetaBinomial:
         j, theta = self._step, math.exp(log_theta)
         won, lost, every = j / (p + j * theta), j / (1 - p + j * theta), j / (1 + j * theta)
         return float(won @ self._won + lost @ self._lost - every @ self._all)
+
+
+def _seen_effect(successes: NDArray[np.int64], sizes: NDArray[np.int64], p: float) -> float:
+    """Return I/(I-1) sum (x - p m)^2 / (p (1 - p) sum m); 1 where there is nothing to see."""
+    if sizes.size < 2 or p in (0.0, 1.0):
+        return 1.0
+    squares = float(((successes - p * sizes) ** 2).sum())
+    return sizes.size / (sizes.size - 1) * squares / (p * (1 - p) * float(sizes.sum()))
 
 
 def wilson(p: float, n: float, z: float) -> tuple[float, float]:

@@ -117,9 +117,9 @@ def clustered_proportion_interval(outcomes: ArrayLike, objects: Iterable[Any], *
     less than it says (docs/coverage.md). ``score`` asks of every value p' whether it can be true: the limits solve
     :math:`(p - p')^2 = z^2 p' (1 - p') DE(p') / \sum m` with
     :math:`DE(p') = 1 + (\sum m^2 / \sum m - 1) \rho(p')` and :math:`\rho(p')` the correlation of greatest
-    beta-binomial likelihood if p' were the rate [1]_. It is Wilson's interval where every image is its own object,
-    and lies between Wilson's for :math:`\sum m` and for :math:`(\sum m)^2 / \sum m^2` trials. The rows of the
-    protocols use it.
+    beta-binomial likelihood if p' were the rate [1]_, but not below the design effect seen at p. It is Wilson's
+    interval where every image is its own object, and lies between Wilson's for :math:`\sum m` and for
+    :math:`(\sum m)^2 / \sum m^2` trials. The rows of the protocols use it.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def clustered_proportion_interval(outcomes: ArrayLike, objects: Iterable[Any], *
     (0.733333, 0.46756, 0.89596)
     >>> e = clustered_proportion_interval(outcomes, [i // 10 for i in range(30)], method="score")
     >>> round(e.low, 5), round(e.high, 5)
-    (0.37806, 0.88893)
+    (0.37806, 0.89596)
     """
     x = checked_binary(outcomes, "outcomes")
     ids, index = object_index(objects, len(x))

@@ -70,9 +70,11 @@ def test_objects_that_are_all_or_nothing_count_once():
 def test_the_limits_solve_their_equation():
     x, m = np.array([8, 5, 9, 3, 12]), np.array([10, 10, 10, 4, 12])
     p = x.sum() / m.sum()
-    mates = (m**2).sum() / m.sum()
+    p_all, mates = x.sum() / m.sum(), (m**2).sum() / m.sum()
+    seen = len(m) / (len(m) - 1) * ((x - p_all * m) ** 2).sum() / (p_all * (1 - p_all) * m.sum())
     for limit in BetaBinomial(x, m).limits(Z):
-        variance = limit * (1 - limit) / m.sum() * (1 + (mates - 1) * fitted_rho(x, m, limit))
+        effect = max(1 + (mates - 1) * fitted_rho(x, m, limit), seen)
+        variance = limit * (1 - limit) / m.sum() * effect
         assert (p - limit) ** 2 == pytest.approx(Z**2 * variance, rel=1e-4)
 
 
@@ -85,6 +87,17 @@ def test_the_interval_lies_between_wilsons_for_objects_and_for_images(counts):
     assert widest[0] - 1e-9 <= e.low <= narrowest[0] + 1e-9
     assert narrowest[1] - 1e-9 <= e.high <= widest[1] + 1e-9
     assert 0 <= e.low <= e.value <= e.high <= 1 and e.low < e.high
+
+
+def test_the_design_effect_is_never_less_than_the_one_seen():
+    """Parts of two kinds, nearly always caught or never, are not beta distributed: the fitted correlation is small."""
+    counts = [(60, 60)] * 30 + [(59, 60)] * 20 + [(0, 60)] * 3
+    fitted = BetaBinomial(*arrays(counts))
+    p = fitted.value
+    x, m = arrays(counts)
+    seen = len(m) / (len(m) - 1) * ((x - p * m) ** 2).sum() / (p * (1 - p) * m.sum())
+    assert 1 + 59 * fitted.correlation(p) < 0.8 * seen
+    assert fitted.design_effect(p) == pytest.approx(min(seen, 60))
 
 
 @given(objects_of_views)
