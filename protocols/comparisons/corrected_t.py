@@ -12,11 +12,13 @@ from protocols.errors import InputError, UndefinedError
 from protocols.inputs import checked_fraction
 from protocols.results import TestResult
 
-from .paired_values import paired_differences
+from .paired_values import paired_differences, rounding
+from .ranks import one_of
 
 
 def corrected_resampled_ttest(a: ArrayLike, b: ArrayLike | None = None, *, rho: float | None = None,
-                              test_train_ratio: float | None = None, level: float = 0.95) -> TestResult:  # fmt: skip
+                              test_train_ratio: float | None = None, level: float = 0.95,
+                              compat: str | None = None) -> TestResult:  # fmt: skip
     r"""Test whether the mean of a - b over repeats is zero, allowing for the overlap of the repeats [1]_.
 
     :math:`t = \bar x / \sqrt{S^2 (1/J + \rho/(1-\rho))}` with J - 1 degrees of freedom; Nadeau and Bengio set
@@ -32,15 +34,19 @@ def corrected_resampled_ttest(a: ArrayLike, b: ArrayLike | None = None, *, rho: 
         n_test / n_train, 0 or more. Exactly one of ``rho`` and ``test_train_ratio``; 0 is the uncorrected test.
     level
         Confidence level of the interval.
+    compat
+        ``weka``: p is 0 where all differences are equal and not 0, as Weka has it. None: such a p is NaN.
 
     Returns
     -------
     TestResult
         ``undefined`` with fewer than two repeats; ``degenerate`` when all differences are equal (p is 1 when they
-        are all 0, else NaN).
+        are all 0, else NaN or, with ``compat="weka"``, 0). Equal means within 1e-12 of the largest value given.
 
     Raises
     ------
+    InputError
+        Lengths differ, a value is not finite, or an option is not one of those above.
     UndefinedError
         Code ``CorrectionUndefined``: ``rho`` is 1, every repeat uses all test units; use the protocol bootstrap.
 
@@ -57,6 +63,8 @@ def corrected_resampled_ttest(a: ArrayLike, b: ArrayLike | None = None, *, rho: 
     x = paired_differences(a, b)
     extra = variance_excess(rho, test_train_ratio)
     checked_fraction(level, "level")
+    if compat is not None:
+        one_of("compat", compat, ("weka",))
     method = "corrected resampled t" if extra else "paired t, uncorrected"
     j = len(x)
     nan = math.nan
@@ -65,11 +73,15 @@ def corrected_resampled_ttest(a: ArrayLike, b: ArrayLike | None = None, *, rho: 
         return TestResult(mean, nan, nan, level, nan, nan, nan, method, "undefined",
                           (f"a t test needs two repeats; got {j}",))  # fmt: skip
     mean, sd, df = float(x.mean()), float(x.std(ddof=1)), float(j - 1)
-    largest = float(np.abs(x).max())
-    if sd <= 1e-12 * largest:  # so also when all are 0
-        equal = "all differences are 0" if largest == 0 else f"all differences equal {mean:.6g}: no variance to test by"
-        p = 1.0 if largest == 0 else nan
-        return TestResult(mean, nan, nan, level, 0.0 if largest == 0 else nan, df, p, method, "degenerate", (equal,))
+    tolerance = rounding(x) if b is None else rounding(np.asarray(a, np.float64), np.asarray(b, np.float64))
+    if sd <= tolerance:  # so also when all are 0
+        nothing = abs(mean) <= tolerance if b is not None else mean == 0
+        equal = "all differences are 0" if nothing else f"all differences equal {mean:.6g}: no variance to test by"
+        p, t = (1.0, 0.0) if nothing else (nan, nan)
+        notes: tuple[str, ...] = (equal,)
+        if compat == "weka" and not nothing:
+            p, notes = 0.0, (equal, "compat=weka: Weka gives p = 0 here")
+        return TestResult(mean, nan, nan, level, t, df, p, method, "degenerate", notes)
     se = sd * math.sqrt(1 / j + extra)
     t = mean / se
     half = float(special.stdtrit(df, (1 + level) / 2)) * se

@@ -67,8 +67,9 @@ def correlated_bayes_ttest(a: ArrayLike, b: ArrayLike | None = None, *, rho: flo
         return Posterior(nan, nan, nan, mean, nan, nan, width, METHOD, "undefined",
                          (f"the posterior needs two repeats; got {j}",))  # fmt: skip
     mean, sd, df = float(x.mean()), float(x.std(ddof=1)), float(j - 1)
-    if sd <= rounding(x):
-        above, below = float(mean > width), float(mean < -width)
+    tolerance = rounding(x) if b is None else rounding(np.asarray(a, np.float64), np.asarray(b, np.float64))
+    if sd <= tolerance:
+        above, below = float(mean - width > tolerance), float(mean + width < -tolerance)
         status: Status = "degenerate"
         return Posterior(above, 1 - above - below, below, mean, 0.0, df, width, METHOD, status,
                          (f"all differences equal {mean:.6g}: a point mass",))  # fmt: skip

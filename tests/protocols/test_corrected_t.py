@@ -67,6 +67,21 @@ def test_equal_differences_have_no_test():
     assert "no variance" in constant.notes[0]
 
 
+def test_weka_has_p_zero_for_equal_differences_on_request():
+    # PairedStatsCorrected: without variance p is 1 if the sum of squares is 0, else 0.
+    constant = corrected_resampled_ttest([0.1] * 5, test_train_ratio=0.25, compat="weka")
+    assert (constant.p_value, constant.status) == (0.0, "degenerate")
+    assert "Weka" in constant.notes[-1]
+    assert math.isnan(constant.low)
+    assert corrected_resampled_ttest([0.0] * 5, rho=0.5, compat="weka").p_value == 1.0
+    assert corrected_resampled_ttest(X, rho=0.5, compat="weka") == corrected_resampled_ttest(X, rho=0.5)
+
+
+def test_differences_of_equal_values_that_rounding_tells_apart_are_zero():
+    r = corrected_resampled_ttest([0.1 + 0.2, 0.5, 0.7], [0.3, 0.5, 0.7], rho=0.5)
+    assert (r.p_value, r.status, r.notes) == (1.0, "degenerate", ("all differences are 0",))
+
+
 @pytest.mark.parametrize("x", [[], [0.1]])
 def test_fewer_than_two_repeats_are_undefined(x):
     r = corrected_resampled_ttest(x, rho=0.5)
@@ -88,6 +103,7 @@ def test_a_correction_of_one_is_refused_and_points_to_the_bootstrap(rho):
         ((X,), {"rho": -0.1}, "rho"), ((X,), {"rho": math.nan}, "rho"), ((X,), {"test_train_ratio": -1}, "ratio"),
         ((X, X[:3]), {"rho": 0}, "shape"), (([0.1, math.nan],), {"rho": 0}, "finite"),
         (([[0.1, 0.2]],), {"rho": 0}, "one-dimensional"), ((X,), {"rho": 0, "level": 95}, "level"),
+        ((X,), {"rho": 0, "compat": "r"}, "weka"),
     ],
 )  # fmt: skip
 def test_bad_arguments_are_errors(arguments, options, message):

@@ -70,6 +70,11 @@ def test_without_variance_the_posterior_is_a_point(value, expected):
     assert (p.status, p.scale) == ("degenerate", 0)
 
 
+def test_equal_values_that_rounding_tells_apart_are_equivalent():
+    p = correlated_bayes_ttest([0.1 + 0.2, 0.5, 0.7], [0.3, 0.5, 0.7], rho=0.5, rope=0)
+    assert (p.p_a_better, p.p_equivalent, p.p_b_better, p.status) == (0, 1, 0, "degenerate")
+
+
 def test_one_repeat_has_no_posterior():
     p = correlated_bayes_ttest([0.1], rho=0.5, rope=0.01)
     assert p.status == "undefined"
