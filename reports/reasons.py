@@ -13,7 +13,7 @@ _DESCRIPTION = re.compile(
     r"one naive training|threshold chosen on |one repeat: |best of \d+ checkpoints|leaking: |"
     r"grouping=|\d+ nominal images of defective objects|design effect|"
     r"swap: |thresholds of both directions: |of one direction only|nominal test d|pooling not supported|"
-    r"pooling of nominal "
+    r"pooling of nominal |chance level |the bound is that of perfect agreement"
 )
 DOUBTFUL = "†"
 

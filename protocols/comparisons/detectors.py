@@ -282,7 +282,9 @@ def _rows(family: Sequence[_Pair], common: Mapping[str, object], adjust: str, le
         low, high = float(np.clip(test.low, -1, 1)), float(np.clip(test.high, -1, 1))  # all METRICS are fractions
         if pair.bootstrap is not None:
             bounds = pair.bootstrap
-            remarks.append(f"object bootstrap [{bounds.low:.6g}, {bounds.high:.6g}]")
+            doubts = [note for note in bounds.notes if "replicate" in note] if bounds.status == "degenerate" else []
+            doubtful = f" (doubtful: {', '.join(doubts)})" if doubts else ""
+            remarks.append(f"object bootstrap [{bounds.low:.6g}, {bounds.high:.6g}]{doubtful}")
             if not math.isfinite(low):
                 low, high = bounds.low, bounds.high
                 remarks.append("no t interval: that of the object bootstrap")

@@ -36,8 +36,10 @@ def comparisons(data: ReportData) -> Table:
         + " A difference not shown is not evidence that there is none."
     )
     if data.comparisons["replicability"].notna().any():
-        caption += (" Replicability: the chance that the whole experiment, done again, comes to the same outcome (one "
-                    "better, the other, or nothing shown).")  # fmt: skip
+        caption += (
+            " Replicability: the chance that the whole experiment, done again, comes to the same outcome (one better, "
+            "the other, or nothing shown). It is high for a test that never finds anything."
+        )
     return Table("comparisons", "Comparisons", caption, columns, tuple(rows)).without_empty_columns()
 
 
@@ -101,8 +103,11 @@ def _replicability_in_words(row: pd.Series, level: float) -> str:
     given = " given the trained models" if "replicability given the trained models" in row["notes"] else ""
     rest = ""
     if said is not None:
-        share = show_number(float(said[3]))
-        rest = f"; of {said[1]} experiments of {said[2]} repeats a share of {share} found a difference"
+        n = int(said[1])
+        some = round(n * float(said[3])) or "none"
+        rest = f"; {some} of {n} experiments ({said[2]} repeats each) found a difference"
+        if found.value < found.low:
+            rest += "; so few experiments may give a value below its interval"
     shown = show(found)
     return f" Replicability{given} {shown.value} {shown.interval}{rest}."
 

@@ -60,7 +60,8 @@ def honest_figure(data: ReportData, category: str, detector: str, level: str = "
 def judged_defective_objects(data: ReportData) -> list[int]:
     """Return how many defective objects the single repeats judged, over all detectors and categories."""
     of = data.results[(data.results["protocol"] == "three_way") & (data.results["partition"] == "inference")
-                      & (data.results["metric"] == "auroc") & data.results["repeat"].notna()]  # fmt: skip
+                      & (data.results["metric"] == "auroc") & (data.results["level_of_analysis"] != "pixel")
+                      & data.results["repeat"].notna()]  # fmt: skip
     return sorted({int(n) for n in of["n_objects_anomalous"].dropna()})
 
 

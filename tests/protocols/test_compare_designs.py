@@ -1,6 +1,7 @@
 """Comparisons under the designs: runs of folds, both directions, blocks of whole experiments."""
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -102,6 +103,14 @@ def test_a_run_with_a_failed_fold_is_left_out(frame, samples):
     tables["a"] = [None if j in (12, 14) else table for j, table in enumerate(tables["a"])]
     row = pick(compare_detectors(tables, splits, samples, **OPTIONS))
     assert (row["test"], row["n_repeats"]) == ("corrected_t", 20)
+
+
+def test_a_bootstrap_that_had_to_be_drawn_again_too_often_is_called_doubtful(frame):
+    few = frame[(frame.label == 0) | (frame.object_id < "d06")]
+    samples = SampleTable.checked(few)
+    splits = ThreeWay(design="rotate", runs=2, folds=3).plan(samples, 0)
+    row = pick(compare_detectors(tables_for(few, splits), splits, samples, **OPTIONS))
+    assert re.search(r"object bootstrap \[[^]]*\] \(doubtful: .*of the replicates were undefined", row["notes"])
 
 
 def test_swapped_repeats_refuse_the_corrected_test_and_are_compared_by_the_object_bootstrap(frame, samples):

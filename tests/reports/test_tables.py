@@ -5,13 +5,14 @@ import pandas as pd
 import pytest
 
 from protocols.errors import InputError
-from protocols.results import COMPARISON_COLUMNS, RESULT_COLUMNS
+from protocols.results import COMPARISON_COLUMNS, RESULT_COLUMNS, Estimate
 from reports.data import AVERAGE, ReportData
 from reports.distinguished import best_detector
+from reports.reasons import reasons
 from reports.table import Value, cell_text
 from reports.tables import TABLES, all_tables, make_table
 from reports.tables.compared import sentences
-from reports.tables.honest import gap, honest_figure, naive_figure
+from reports.tables.honest import gap, honest_figure, judged_defective_objects, naive_figure
 
 
 def column(table, name):
@@ -119,6 +120,38 @@ def test_comparisons_are_put_in_words_with_interval_and_adjusted_p(data):
     assert decision == "No difference shown"
     assert sentence.startswith("CS-Flow minus GLASS, image AUROC: ")
     assert "95 % interval" in sentence and "Holm over 3 comparisons" in sentence
+
+
+@pytest.mark.parametrize(
+    ("value", "rate", "said"),
+    [
+        (1.0, "0", "none of 3 experiments (4 repeats each) found a difference."),
+        (1 / 3, "0.3333", "1 of 3 experiments (4 repeats each) found a difference; so few experiments may give a value "
+         "below its interval."),
+    ],
+)  # fmt: skip
+def test_replicability_stands_beside_how_many_experiments_found_something(data, value, rate, said):
+    frame = pd.DataFrame([pair("A", "B", 0.02, 0.2)], columns=list(COMPARISON_COLUMNS))
+    frame[["replicability", "replicability_low", "replicability_high"]] = value, 0.5, 1.0
+    frame["notes"] = (
+        f"rho 0.5; replicability of 3 experiments of 4 repeats each: rejection rate {rate}, p-value version 1"
+    )
+    text = sentences(dataclasses.replace(data, comparisons=frame), thresholds=False)[0][1]
+    assert text.endswith(said)
+    assert f"Replicability {value:.2f} [0.50, 1.00]; " in text
+
+
+def test_pixel_rows_do_not_count_the_objects_that_a_repeat_judged(data):
+    rows = data.results
+    pixel = rows[(rows["metric"] == "auroc") & rows["repeat"].notna() & (rows["protocol"] == "three_way")].head(1)
+    pixel = pixel.assign(level_of_analysis="pixel", n_objects_anomalous=1)
+    more = dataclasses.replace(data, results=pd.concat([rows, pixel], ignore_index=True))
+    assert judged_defective_objects(more) == judged_defective_objects(data)
+
+
+def test_what_only_describes_a_doubtful_value_is_no_reason():
+    notes = ("chance level 0.49: the share of anomalous units", "6.9% of the replicates were undefined and drawn again")
+    assert reasons(Estimate(0.6, 0.5, 0.7, 0.95, status="degenerate", notes=notes)) == notes[1:]
 
 
 def test_an_undefined_comparison_says_why(data):
