@@ -88,7 +88,7 @@ def admitted_rows(labels: ArrayLike, scores: ArrayLike, *, nan_policy: str = "er
         if policy not in known:
             raise InputError(name, policy, " or ".join(known), "Correct the value.")
     y = checked_binary(labels, "labels", "Labels come first, scores second: the two arguments may be swapped.")
-    s = _floats(scores, "scores")
+    s = checked_numbers(scores, "scores")
     _refuse_lengths(len(y), len(s), "scores")
     absent = np.isnan(s)
     refused = absent & (nan_policy == "error")
@@ -112,17 +112,27 @@ def weighted_rows(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | Non
                   inf_policy: str) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[Any]]:  # fmt: skip
     """Return what a rank statistic needs: the admitted rows with one weight each, both classes among them.
 
+    Weights that are not whole are divided by a power of 2, which is exact, so that the largest is near 1 and products
+    of sums of weights neither overflow nor vanish.
+
     Raises
     ------
     UndefinedError
-        Code ``SingleClassPartition``; the message begins with ``what``.
+        Code ``SingleClassPartition``: a class has no image, or none of weight above 0. The message begins with
+        ``what``.
     """
     rows = admitted_rows(labels, scores, nan_policy=nan_policy, inf_policy=inf_policy)
     w = checked_weights(weights, rows.n_given)
     if w.ndim != 1:
         raise InputError("weights", w.shape, "shape (n,)", "Give one weight an image.", code="NotOneDimensional")
-    need_both_classes(rows.labels, what)
-    return rows.labels, rows.scores, w if len(rows.kept) == len(w) else w[rows.kept]
+    w = w if len(rows.kept) == len(w) else w[rows.kept]
+    if weights is None:
+        need_both_classes(rows.labels, what)
+    else:
+        need_both_classes(rows.labels[w > 0], what, " of weight above 0")
+    if w.dtype == np.float64:
+        w = np.ldexp(w, -int(np.frexp(w.max())[1]))
+    return rows.labels, rows.scores, w
 
 
 def checked_binary(values: ArrayLike, what: str, hint: str = "") -> NDArray[np.int64]:
@@ -161,8 +171,8 @@ def checked_weights(weights: ArrayLike | None, n: int) -> NDArray[Any]:
                          code="NotOneDimensional")  # fmt: skip
     _refuse_lengths(n, w.shape[-1], "weights")
     if w.size and not (w.min() >= 0 and np.isfinite(w.max())):  # NaN compares false
-        raise InputError("weights", float(w.min()), "finite weights of 0 or more", "Correct the weights.",
-                         code="BadWeights")  # fmt: skip
+        raise InputError("weights", float(w.max() if w.min() >= 0 else w.min()), "finite weights of 0 or more",
+                         "Correct the weights.", code="BadWeights")  # fmt: skip
     return w
 
 
@@ -184,7 +194,8 @@ def object_index(objects: Iterable[Any], n: int) -> tuple[NDArray[Any], NDArray[
     Raises
     ------
     InputError
-        Code ``EmptyObjectId`` when an id is missing: images without one must not become one big object.
+        Code ``EmptyObjectId`` when an id is missing: images without one must not become one big object;
+        ``LengthMismatch``.
     """
     if isinstance(objects, np.ndarray) and objects.dtype.kind in "iu" and objects.ndim == 1:
         _refuse_lengths(n, len(objects), "objects")  # whole numbers are never missing
@@ -193,7 +204,7 @@ def object_index(objects: Iterable[Any], n: int) -> tuple[NDArray[Any], NDArray[
     values = list(objects)
     _refuse_lengths(n, len(values), "objects")
     for position, value in enumerate(values):
-        if value is None or value == "" or value != value:
+        if _missing(value):
             raise InputError(f"objects, position {position}", value, "an object id",
                              "Give each image its object, or use the image's id where each is its own object.",
                              code="EmptyObjectId")  # fmt: skip
@@ -209,6 +220,13 @@ def object_index(objects: Iterable[Any], n: int) -> tuple[NDArray[Any], NDArray[
     for i, v in enumerate(ids):
         distinct[i] = v
     return distinct, index
+
+
+def _missing(value: object) -> bool:
+    try:
+        return value is None or bool(value == "") or bool(value != value)
+    except TypeError:  # pandas.NA compares as neither true nor false
+        return True
 
 
 def checked_fraction(value: object, what: str, *, closed: bool = False) -> float:
@@ -230,18 +248,21 @@ def checked_positive(value: object, what: str) -> float:
     raise InputError(what, value, "a finite number above 0", "Correct the value.", code="OutOfRange")
 
 
-def need_both_classes(labels: NDArray[np.int64], what: str) -> tuple[int, int]:
-    """Return the number of nominal and anomalous images; a missing class is an ``UndefinedError``."""
+def need_both_classes(labels: NDArray[np.int64], what: str, of: str = "") -> tuple[int, int]:
+    """Return the number of nominal and anomalous images; a missing class is an ``UndefinedError``.
+
+    The message begins with ``what`` and ends with ``of``, which says what images were counted if not all.
+    """
     n_anomalous = int(labels.sum())
     n_nominal = len(labels) - n_anomalous
     if not n_anomalous or not n_nominal:
-        raise UndefinedError(one_class(what, n_nominal, n_anomalous), code="SingleClassPartition")
+        raise UndefinedError(one_class(what, n_nominal, n_anomalous) + of, code="SingleClassPartition")
     return n_nominal, n_anomalous
 
 
 def one_class(what: str, n_nominal: int, n_anomalous: int) -> str:
     """Say that a class is missing."""
-    return f"{what} needs both classes; got P={n_anomalous} anomalous, N={n_nominal} nominal"
+    return f"{what} needs both classes; got P={n_anomalous}, N={n_nominal}"
 
 
 def doubts(scores: NDArray[np.float64]) -> tuple[str, ...]:
@@ -254,7 +275,14 @@ def doubts(scores: NDArray[np.float64]) -> tuple[str, ...]:
     return ()
 
 
-def _floats(values: ArrayLike, what: str) -> NDArray[np.float64]:
+def checked_numbers(values: ArrayLike, what: str) -> NDArray[np.float64]:
+    """Return numbers as float64, shape (n,), NaN and inf among them.
+
+    Raises
+    ------
+    InputError
+        Code ``NotNumeric`` for text, dates or complex numbers, ``NotOneDimensional``.
+    """
     raw = np.asarray(values)
     if raw.dtype.kind in "US":  # one text in a list makes all of it text
         raw = np.asarray(values, dtype=object)

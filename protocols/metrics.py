@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .aggregate import aggregate_by_object
 from .decisions import Confusion, at_prevalence, confusion, decision_metrics, rates_from_counts, trivial_costs
-from .errors import InputError, UndefinedError
-from .inputs import checked_scores, checked_weights, one_class, weighted_rows
+from .errors import InputError
+from .inputs import checked_scores, checked_weights, weighted_rows
 from .roc import RocCurve, auroc_bounds, fpr_at_tpr, partial_auroc, roc_curve, tpr_at_fpr
 
 __all__ = [
@@ -153,10 +153,7 @@ def auroc(labels: ArrayLike, scores: ArrayLike, *, weights: ArrayLike | None = N
     0.7916667
     """
     y, s, w = weighted_rows(labels, scores, weights, "AUROC", nan_policy, inf_policy)
-    value = float(_auroc(_Ranking(y, s), w.reshape(1, -1))[0])
-    if math.isnan(value):
-        raise UndefinedError(one_class("AUROC", 0, 0) + " of weight above 0")
-    return value
+    return float(_auroc(_Ranking(y, s), w.reshape(1, -1))[0])
 
 
 def average_precision(labels: ArrayLike, scores: ArrayLike, *, weights: ArrayLike | None = None,
@@ -196,10 +193,7 @@ def average_precision(labels: ArrayLike, scores: ArrayLike, *, weights: ArrayLik
     0.7222222
     """
     y, s, w = weighted_rows(labels, scores, weights, "average precision", nan_policy, inf_policy)
-    value = float(_average_precision(_Ranking(y, s), w.reshape(1, -1))[0])
-    if math.isnan(value):
-        raise UndefinedError(one_class("average precision", 0, 0) + " of weight above 0")
-    return value
+    return float(_average_precision(_Ranking(y, s), w.reshape(1, -1))[0])
 
 
 def weighted_auroc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike) -> NDArray[np.float64]:

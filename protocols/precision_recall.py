@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import UndefinedError
-from .inputs import one_class, weighted_rows
+from .inputs import weighted_rows
 
 
 class PrecisionRecallCurve(NamedTuple):
@@ -63,8 +62,6 @@ def precision_recall_curve(labels: ArrayLike, scores: ArrayLike, *, weights: Arr
     distinct, group = np.unique(s[there], return_inverse=True)
     caught = np.cumsum(np.bincount(group, (w * y)[there])[::-1])
     called = np.cumsum(np.bincount(group, w[there])[::-1])
-    if not len(called) or not caught[-1] or caught[-1] == called[-1]:
-        raise UndefinedError(one_class("the precision-recall curve", 0, 0) + " of weight above 0")
     return PrecisionRecallCurve(
         np.concatenate([[1.0], caught / called]),
         np.concatenate([[0.0], caught / caught[-1]]),

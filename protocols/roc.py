@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import UndefinedError
-from .inputs import checked_fraction, one_class, weighted_rows
+from .inputs import checked_fraction, weighted_rows
 
 
 class RocCurve(NamedTuple):
@@ -61,8 +60,6 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike, *, weights: ArrayLike | None
     distinct, group = np.unique(s, return_inverse=True)
     caught = np.cumsum(np.bincount(group, w * y)[::-1])
     rejected = np.cumsum(np.bincount(group, w * (1 - y))[::-1])
-    if not caught[-1] or not rejected[-1]:
-        raise UndefinedError(one_class("the ROC curve", int(rejected[-1] > 0), int(caught[-1] > 0)) + " of weight > 0")
     return RocCurve(
         np.concatenate([[0.0], rejected / rejected[-1]]),
         np.concatenate([[0.0], caught / caught[-1]]),

@@ -121,7 +121,7 @@ def _checked(difference: float, se: float, margin: float | None, df: float | Non
         raise InputError("margin", margin, "a finite number above 0",
                          "Fix in advance the largest difference that does not matter.", code="NoMargin")  # fmt: skip
     if not _is_number(level) or not 0.5 < level < 1:
-        raise InputError("level", level, "a fraction between 0.5 and 1", "Write 0.95 for 5 per cent.",
+        raise InputError("level", level, "a fraction between 0.5 and 1", "Write 0.95 for 95 per cent.",
                          code="OutOfRange")  # fmt: skip
     if not _is_number(difference) or math.isinf(difference):
         raise InputError("difference", difference, "a finite number", "Correct the value.", code="OutOfRange")

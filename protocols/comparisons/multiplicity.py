@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from protocols.errors import InputError
+from protocols.inputs import checked_numbers
 
 
 def adjust_p_values(p: ArrayLike, method: str = "holm") -> NDArray[np.float64]:
@@ -43,9 +44,7 @@ def adjust_p_values(p: ArrayLike, method: str = "holm") -> NDArray[np.float64]:
     >>> adjust_p_values([0.01, 0.04, 0.03, 0.005], "bh").tolist()
     [0.02, 0.04, 0.04, 0.02]
     """
-    values = np.asarray(p, np.float64)
-    if values.ndim != 1:
-        raise InputError("p values", f"shape {values.shape}", "a one-dimensional array", "Flatten it.")
+    values = checked_numbers(p, "p values")
     wrong = np.flatnonzero((values < 0) | (values > 1))
     if len(wrong):
         raise InputError(f"p values, position {wrong[0]}", float(values[wrong[0]]), "a value in [0, 1]", "Correct it.")

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from protocols.errors import InputError
+from protocols.inputs import checked_numbers
 
 
 def paired_differences(a: ArrayLike, b: ArrayLike | None, *, unit: str = "repeat") -> NDArray[np.float64]:
@@ -21,18 +22,15 @@ def paired_differences(a: ArrayLike, b: ArrayLike | None, *, unit: str = "repeat
     Raises
     ------
     InputError
-        Code ``LengthMismatch``, ``NotOneDimensional`` or ``NonFiniteValue``.
+        Code ``LengthMismatch``, ``NotNumeric``, ``NotOneDimensional`` or ``NonFiniteValue``.
     """
-    x = np.asarray(a, np.float64)
+    x = checked_numbers(a, "a")
     if b is not None:
-        other = np.asarray(b, np.float64)
+        other = checked_numbers(b, "b")
         if x.shape != other.shape:
             raise InputError("b", f"shape {other.shape}", f"shape {x.shape}, as a", f"Give one value a {unit} in each.",
                              code="LengthMismatch")  # fmt: skip
         x = x - other
-    if x.ndim != 1:
-        raise InputError("a", f"shape {x.shape}", "a one-dimensional array", f"Give one value a {unit}.",
-                         code="NotOneDimensional")  # fmt: skip
     bad = np.flatnonzero(~np.isfinite(x))
     if len(bad):
         raise InputError(f"a, position {bad[0]}", float(x[bad[0]]), "finite values",

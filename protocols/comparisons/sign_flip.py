@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from protocols.errors import InputError
-from protocols.inputs import Seed
+from protocols.inputs import Seed, checked_numbers
 from protocols.intervals.draws import generator
 from protocols.results import TestResult
 
@@ -97,10 +97,7 @@ def _rank(n_drawn: int, exact: bool) -> int:
 
 
 def _checked(differences: ArrayLike) -> NDArray[np.float64]:
-    d = np.asarray(differences, np.float64)
-    if d.ndim != 1:
-        raise InputError("differences", f"shape {d.shape}", "a one-dimensional array", "Give one value an object.",
-                         code="NotOneDimensional")  # fmt: skip
+    d = checked_numbers(differences, "differences")
     bad = np.flatnonzero(~np.isfinite(d))
     if len(bad):
         raise InputError(f"differences, position {bad[0]}", float(d[bad[0]]), "finite values",

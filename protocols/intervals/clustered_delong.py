@@ -27,7 +27,7 @@ from protocols.results import Estimate
 from protocols.roc import tie_notes
 
 FEW_OBJECTS = 20
-ONE_OBJECT = "cannot separate the object effect from the class: a class has fewer than two objects"
+ONE_OBJECT = "cannot separate object effect from class: a class has fewer than two objects"
 
 
 class ClusteredAuroc:

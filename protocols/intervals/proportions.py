@@ -174,7 +174,7 @@ def clustered_proportion_interval(outcomes: ArrayLike, objects: Iterable[Any], *
         if n_objects < n_images:
             notes = (f"all outcomes are equal: {n_objects} objects count as {n_eff:.4g} trials",)
     elif n_objects < 2:
-        return Estimate.undefined(f"cannot separate the object effect: all {n_images} images are of one object; "
+        return Estimate.undefined(f"cannot separate object effect: all {n_images} images are of one object; "
                                   f"the proportion is {p!r}", level=level, method=name)  # fmt: skip
     else:
         variance = n_objects / (n_objects - 1) * float(((successes - p * sizes) ** 2).sum()) / n_images**2

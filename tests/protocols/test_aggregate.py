@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,7 +66,9 @@ def test_an_unknown_method_is_named(method):
     assert caught.value.code == "UnknownAggregator"
 
 
-@pytest.mark.parametrize("objects", [["a", ""], ["a", None], [1.0, float("nan")]], ids=["empty", "none", "nan"])
+@pytest.mark.parametrize(
+    "objects", [["a", ""], ["a", None], [1.0, float("nan")], ["a", pd.NA]], ids=["empty", "none", "nan", "NA"]
+)
 def test_images_without_an_object_are_not_one_object(objects):
     with pytest.raises(InputError, match="objects, position 1") as caught:
         aggregate_by_object([0, 1], [1, 2], objects)

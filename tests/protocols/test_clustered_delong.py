@@ -131,7 +131,7 @@ def test_a_class_with_one_object_cannot_be_told_from_it():
     e = clustered_delong_interval([1, 1, 0, 0, 0], [3, 1, 2, 0, 1], list("AABBC"))
     assert e.status == "undefined"
     assert math.isnan(e.value)
-    assert "cannot separate the object effect" in e.notes[0]
+    assert "cannot separate object effect" in e.notes[0]
     with pytest.raises(UndefinedError, match="cannot separate"):
         design_effect([1, 1, 0, 0, 0], [3, 1, 2, 0, 1], list("AABBC"))
 

@@ -6,6 +6,7 @@ from sklearn import metrics as sk
 
 from protocols import metrics as m
 from protocols.errors import InputError, UndefinedError
+from protocols.precision_recall import precision_recall_curve
 
 LABELS = [0, 0, 0, 0, 1, 1, 1]
 SCORES = [1, 2, 2, 3, 2, 3, 4]
@@ -134,6 +135,21 @@ def test_one_class_is_undefined_and_says_the_counts(metric, labels):
     with pytest.raises(UndefinedError, match=rf"needs both classes; got P={sum(labels)}") as caught:
         metric(labels, [0.5] * len(labels))
     assert caught.value.code == "SingleClassPartition"
+
+
+@pytest.mark.parametrize("metric", [m.auroc, m.average_precision, m.roc_curve, precision_recall_curve])
+def test_a_class_without_weight_is_missing_and_says_the_counts(metric):
+    with pytest.raises(UndefinedError, match="got P=2, N=0 of weight above 0") as caught:
+        metric([0, 0, 1, 1], [1, 2, 3, 4], weights=[0.0, 0, 0.5, 1])
+    assert caught.value.code == "SingleClassPartition"
+
+
+@pytest.mark.parametrize("exponent", [-1070, -600, -1, 600, 1020])
+def test_the_unit_of_the_weights_changes_nothing(exponent):
+    labels, scores, weights = [0, 0, 1, 1], [1, 2, 2, 3], np.array([1, 2, 5, 3.0])
+    for metric in (m.auroc, m.average_precision):
+        expected = metric(labels, scores, weights=weights)
+        assert metric(labels, scores, weights=np.ldexp(weights, exponent)) == expected
 
 
 @pytest.mark.parametrize(

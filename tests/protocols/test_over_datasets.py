@@ -21,6 +21,7 @@ from protocols.comparisons.rank_post_hoc import (
     nemenyi_critical_difference,
     nemenyi_p_values,
 )
+from protocols.comparisons.sign_flip import sign_flip_test
 from protocols.comparisons.signs import sign_test_over_datasets
 from protocols.comparisons.wilcoxon import pairwise_wilcoxon, wilcoxon_over_datasets
 from protocols.errors import InputError, UndefinedError
@@ -406,3 +407,19 @@ def test_holm_is_at_least_bh_is_at_least_raw_and_order_is_kept(p):
     order = np.argsort(p, kind="stable")
     assert (np.diff(holm[order]) >= 0).all()
     assert (np.diff(bh[order]) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        lambda values: adjust_p_values(values), lambda values: sign_flip_test(values),
+        lambda values: corrected_resampled_ttest(values, rho=0.5),
+        lambda values: wilcoxon_over_datasets(values, values),
+        lambda values: bayesian_signed_rank([0.1, 0.2], values, rope=0.01),
+    ],
+    ids=["p values", "sign flip", "corrected t", "Wilcoxon", "Bayesian signed rank"],
+)  # fmt: skip
+def test_values_that_are_text_are_named(test):
+    with pytest.raises(InputError, match="position 0: found '0,1', expected numbers") as caught:
+        test(["0,1", "0,2"])
+    assert caught.value.code == "NotNumeric"

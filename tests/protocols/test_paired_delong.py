@@ -226,7 +226,7 @@ def test_terms_that_cancel_give_way_to_the_cluster_bootstrap():
     ("labels", "objects", "reason"),
     [
         ([1, 1, 1, 1], None, "needs both classes"), ([0, 0, 0, 0], "aabb", "needs both classes"),
-        ([0, 0, 0, 1], None, "two images a class"), ([0, 1, 1, 1], "abbb", "cannot separate the object effect"),
+        ([0, 0, 0, 1], None, "two images a class"), ([0, 1, 1, 1], "abbb", "cannot separate object effect"),
     ],
 )  # fmt: skip
 def test_too_few_in_a_class_is_undefined(labels, objects, reason):

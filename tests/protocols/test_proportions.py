@@ -72,7 +72,7 @@ def test_a_clustered_interval_lies_between_all_images_and_all_objects(rows):
     n, g, p = len(rows), len(set(objects)), sum(outcomes) / len(rows)
     if g == 1 and 0 < p < 1:
         assert e.status == "undefined"
-        assert "cannot separate the object effect" in e.notes[0]
+        assert "cannot separate object effect" in e.notes[0]
         return
     assert 0 <= e.low <= e.value <= e.high <= 1
     assert e.low < e.high
