@@ -126,10 +126,11 @@ def bootstrap_interval(labels: ArrayLike, scores: ArrayLike, *, metric: Metric =
         return finished(value, *perfect_bound(value, n, level), "degenerate", (note, *notes), 0.0)
 
     clustered = ClusteredAuroc(y, s, index, n_objects) if method == "studentised" else None
+    logit_se = math.nan if clustered is None else _logit_se(clustered, value)
 
     def statistics(weights: NDArray[np.int64]) -> NDArray[np.float64]:
         values = weighted(weights)
-        if clustered is None:
+        if clustered is None or math.isnan(logit_se):
             return values[:, None]
         return np.column_stack([values, _pivots(clustered, value, weights)])
 
@@ -143,7 +144,7 @@ def bootstrap_interval(labels: ArrayLike, scores: ArrayLike, *, metric: Metric =
     if se <= 1e-12 * max(1.0, abs(value)):
         return finished(value, math.nan, math.nan, "degenerate", ("all resamples are equal: no interval", *notes), se)
     if clustered is not None:
-        low, high, more = _studentised_limits(clustered, value, pivots, level)
+        low, high, more = _studentised_limits(value, logit_se, pivots, level)
     elif method == "bca":
         if metric == "auroc":
             jackknife = ObjectAuroc(y, s, index, n_objects).leave_one_out()
@@ -222,15 +223,19 @@ def _pivots(clustered: ClusteredAuroc, value: float, weights: NDArray[np.int64])
     return np.asarray((special.logit(a) - special.logit(value)) * a * (1 - a) / np.sqrt(variance))
 
 
-def _studentised_limits(clustered: ClusteredAuroc, value: float, pivots: NDArray[np.float64], level: float
-                        ) -> tuple[float, float, tuple[str, ...]]:  # fmt: skip
+def _logit_se(clustered: ClusteredAuroc, value: float) -> float:
+    """Return Obuchowski's standard error of logit A; NaN where his variance is not positive."""
     variance = float(clustered.variance(np.ones((1, clustered.n_objects), np.int64))[1][0])
-    if not variance > 1e-24:
+    return math.sqrt(variance) / (value * (1 - value)) if variance > 1e-24 else math.nan
+
+
+def _studentised_limits(value: float, logit_se: float, pivots: NDArray[np.float64], level: float
+                        ) -> tuple[float, float, tuple[str, ...]]:  # fmt: skip
+    if math.isnan(logit_se):
         return math.nan, math.nan, ("Obuchowski's variance is not positive: nothing to studentise by",)
-    se = math.sqrt(variance) / (value * (1 - value))
     lower, upper = percentile_limits(pivots, level)
     centre = special.logit(value)
-    return float(special.expit(centre - upper * se)), float(special.expit(centre - lower * se)), ()
+    return float(special.expit(centre - upper * logit_se)), float(special.expit(centre - lower * logit_se)), ()
 
 
 def replicator(metric: Metric, y: NDArray[np.int64], s: NDArray[np.float64]) -> tuple[str, Replicator]:
@@ -275,7 +280,7 @@ def checked_resamples(method: str, n_resamples: int | None) -> int:
         raise InputError("method", method, f"one of {sorted(METHODS)}", "Correct the value.")
     if n_resamples is None:
         return METHODS[method]
-    if int(n_resamples) != n_resamples or n_resamples < 2:
+    if not _whole(n_resamples) or n_resamples < 2:
         raise InputError("n_resamples", n_resamples, "a whole number of 2 or more", "Correct the value.")
     return int(n_resamples)
 
@@ -284,9 +289,13 @@ def checked_batch(batch: int | None) -> int | None:
     """Return the number of replicates worked on at once; None: as the size says."""
     if batch is None:
         return None
-    if int(batch) != batch or batch < 1:
+    if not _whole(batch) or batch < 1:
         raise InputError("batch", batch, "a whole number of 1 or more, or None", "Correct the value.")
     return int(batch)
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def _notes(defective: NDArray[np.bool_], value: float, name: str, scores: NDArray[np.float64]) -> tuple[str, ...]:
