@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.run_folder import Run
 from protocols.errors import UndefinedError
-from protocols.one_repeat import threshold_of
+from protocols.intervals.protocol_bootstrap import threshold_of
 from protocols.three_way import ThreeWay
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,14 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .directions import averaged, directions, united
-from .errors import UndefinedError
 from .estimates import PROPORTIONS, auroc_estimate, noted, proportion_estimate, undefined, with_counts
-from .intervals.protocol_bootstrap import Judged, Key, judge, weigh
+from .intervals.protocol_bootstrap import Judged, Key, judge, threshold_of, weigh
 from .intervals.resampling import Resampling
 from .intervals.stretched import Scale, stretched_interval
 from .judging import Criterion, chance_level, reason_undefined
-from .results import Estimate, Threshold
-from .thresholds import select_threshold
+from .results import Estimate
 from .units import Units
 
 # Where each decision is judged, with what its metric's name then begins with.
@@ -85,17 +82,6 @@ def figures_of(
                     notes = (f"thresholds of both directions: {cuts[0]:.6g} and {cuts[1]:.6g}", *notes)
                 cut = None if swap else cuts[0]
                 yield Figure(partition, name, noted(estimate, notes), criterion.name, cut)
-
-
-def threshold_of(repeat: Judged, criterion: Criterion) -> Threshold:
-    """Return the threshold chosen on the threshold partition; ``undefined`` where a guarantee needs more units."""
-    tuning, parameters = repeat.threshold, criterion.parameters
-    try:
-        return select_threshold(
-            tuning.labels, tuning.scores, criterion.rule, objects=tuning.objects, **parameters  # type: ignore[arg-type]
-        )  # fmt: skip
-    except UndefinedError as error:
-        return Threshold(math.nan, criterion.rule, parameters, "undefined", (str(error),))
 
 
 @dataclass(frozen=True)

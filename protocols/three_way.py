@@ -10,11 +10,11 @@ import numpy as np
 from .directions import SWAPPED, directions, judge_repeats
 from .errors import InputError, UndefinedError
 from .estimates import grouping_notes, levels_of, noted, undefined
-from .intervals.protocol_bootstrap import KEY, Judged, Replicates, judged, summary
+from .intervals.protocol_bootstrap import KEY, Judged, Replicates, judged, summary, threshold_of
 from .intervals.resampling import Seed, resample_objects
 from .intervals.stretched import Scale
 from .judging import FREE, Criterion, chance_level, criteria, reason_undefined
-from .one_repeat import figures_of, threshold_of
+from .one_repeat import figures_of
 from .partition import Split
 from .rehalving import rehalved
 from .results import ResultRow

@@ -118,8 +118,8 @@ def class_resolved_rho(
     metric: str,
     correction: str = "class_resolved",
     value_per: str = "repeat",
-    tables: Sequence[ScoreTable] | None = None,
-    other_tables: Sequence[ScoreTable] | None = None,
+    tables: ScoreTable | Sequence[ScoreTable] | None = None,
+    other_tables: ScoreTable | Sequence[ScoreTable] | None = None,
     sensitivity: ArrayLike | None = None,
     overkill: ArrayLike | None = None,
     other_sensitivity: ArrayLike | None = None,
@@ -144,7 +144,8 @@ def class_resolved_rho(
         ``repeat``: one value a split (a split with its mirror image: the mean of both). ``run``: one value a run, the
         mean over its folds; that is refused, as mirrored splits are.
     tables, other_tables
-        For AUROC: the scores of each repeat; of both detectors for a paired comparison.
+        For AUROC: the scores of each repeat, or one table for all if the scorer is fixed; of both detectors for a
+        paired comparison.
     sensitivity, overkill, other_sensitivity, other_overkill
         For smooth functions: the rates of each repeat, shape (J,); of both detectors for a paired comparison.
     costs
@@ -205,8 +206,9 @@ def rho_of(found: Overlap, metric: str, weight: float | None, correction: str = 
     return _checked(found.nominal if metric in OF_NOMINAL else found.mixture(weight))
 
 
-def _inference(splits: Sequence[Split], tables: Sequence[ScoreTable]) -> list[Units]:
-    return [units_of(table, split, "inference") for split, table in zip(splits, tables, strict=True)]
+def _inference(splits: Sequence[Split], tables: ScoreTable | Sequence[ScoreTable]) -> list[Units]:
+    each = [tables] * len(splits) if isinstance(tables, ScoreTable) else tables
+    return [units_of(table, split, "inference") for split, table in zip(splits, each, strict=True)]
 
 
 def auroc_weight(units: Sequence[Units], others: Sequence[Units] | None = None) -> float | None:

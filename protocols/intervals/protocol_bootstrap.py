@@ -15,12 +15,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.errors import InputError
-from protocols.judging import FREE, Criterion, Weighted
+from protocols.errors import InputError, UndefinedError
+from protocols.judging import FREE, Criterion, Weighted, reason_undefined
+from protocols.metrics import METRICS
 from protocols.partition import Split
-from protocols.results import Estimate
+from protocols.results import Estimate, Threshold
 from protocols.scores import ScoreTable
-from protocols.units import Units, units_of
+from protocols.thresholds import select_threshold
+from protocols.units import Units, count_distinct, units_of
 
 from .resampling import Resampling, Seed, resample_objects
 from .stretched import METHOD, Scale, stretched_interval
@@ -96,6 +98,17 @@ def judge(tuning: Weighted, test: Weighted, criteria: Sequence[Criterion]) -> di
     return found
 
 
+def threshold_of(repeat: Judged, criterion: Criterion) -> Threshold:
+    """Return the threshold chosen on the threshold partition; ``undefined`` where a guarantee needs more units."""
+    tuning, parameters = repeat.threshold, criterion.parameters
+    try:
+        return select_threshold(
+            tuning.labels, tuning.scores, criterion.rule, objects=tuning.objects, **parameters  # type: ignore[arg-type]
+        )  # fmt: skip
+    except UndefinedError as error:
+        return Threshold(math.nan, criterion.rule, parameters, "undefined", (str(error),))
+
+
 def judge_all(
     repeats: Sequence[Judged], resampling: Resampling, criteria: Sequence[Criterion]
 ) -> dict[Key, Replicates]:
@@ -133,7 +146,8 @@ def protocol_bootstrap(
         Scores of each repeat; one table for all repeats if the scorer is fixed.
     metric
         ``auroc``, ``average_precision``, a metric at the threshold that ``rule`` sets on the threshold partition,
-        judged on the inference partition, or ``optimism_<metric>``: the apparent minus the transported value.
+        judged on the inference partition, or ``optimism_<metric>``: the apparent minus the transported value. Other
+        names of a metric (``recall``) are known too.
     rule, parameters
         Threshold rule and its parameters.
     other
@@ -148,7 +162,8 @@ def protocol_bootstrap(
     Returns
     -------
     Estimate
-        ``se`` is SE_total; the notes name both standard errors and the plain bootstrap interval.
+        ``se`` is SE_total; the notes name both standard errors and the plain bootstrap interval. The counts are
+        those of all images (or objects) that are judged in some repeat.
 
     Raises
     ------
@@ -174,6 +189,7 @@ def protocol_bootstrap(
     """
     criterion = Criterion(rule, dict(parameters or {}), prevalence)
     known = (*FREE, *criterion.metrics, *(f"optimism_{name}" for name in criterion.metrics))
+    metric = _plain_name(metric)
     if metric not in known:
         raise InputError("metric", metric, f"one of {', '.join(known)}", "Some of them need a prevalence and costs.")
     sides = [_judged(splits, side, level_of_analysis, object_score) for side in (tables, other) if side is not None]
@@ -187,7 +203,13 @@ def protocol_bootstrap(
     result = found[0] if len(found) == 1 else found[0].minus(found[1])
     scale = Scale.of(metric, resampling.n_objects, None if free else criterion)
     scale = scale if other is None else scale.as_difference()
-    return summary(result, resampling, scale, key, level=level)
+    n = count_distinct(getattr(repeat, name) for side in sides for repeat in side for name in partition.split("-"))
+    reason = ""
+    if not result.defined.any():
+        chosen = [] if free else [threshold_of(repeat, criterion) for side in sides for repeat in side]
+        nowhere = [t.notes[0] for t in chosen if t.status == "undefined"]
+        reason = nowhere[0] if nowhere else reason_undefined(metric.removeprefix("optimism_"))
+    return summary(result, resampling, scale, key, level=level, n=n, reason=reason)
 
 
 def summary(
@@ -232,6 +254,12 @@ def summary(
     if defined.all():
         return estimate
     return replace(estimate, status="degenerate")
+
+
+def _plain_name(metric: str) -> str:
+    """Return the name of a metric that was given by one of its other names, with or without ``optimism_``."""
+    prefix, name = ("optimism_", metric[9:]) if str(metric).startswith("optimism_") else ("", metric)
+    return next((prefix + m.name for m in METRICS.values() if name in m.aliases), metric)
 
 
 def _judged(

@@ -144,6 +144,7 @@ def test_auroc_mixture_lies_between_the_classes(design):
     rho = class_resolved_rho(splits, samples, metric="auroc", tables=tables)
     weight = auroc_weight([units_of(t, s, "inference") for t, s in zip(tables, splits, strict=True)])
     assert rho == pytest.approx(weight * 0.5 + (1 - weight) * 30 / 400)
+    assert class_resolved_rho(splits, samples, metric="auroc", tables=tables[0]) == rho
     other = [ScoreTable.checked(frame.assign(score=rng.normal(size=len(samples)) + samples.labels))] * len(splits)
     assert 30 / 400 < class_resolved_rho(splits, samples, metric="auroc", tables=tables, other_tables=other) < 0.5
 

@@ -111,6 +111,27 @@ def test_the_value_is_the_mean_over_the_repeats(run):
     assert e.n_objects_anomalous == 20
 
 
+def test_the_counts_are_those_of_the_images_judged(run):
+    splits, table = run
+    e = protocol_bootstrap(splits, table, metric="sensitivity", n_resamples=50)
+    judged_in_any = {i for split in splits for i in split.inference}
+    labels = table.frame.set_index("sample_id").label[sorted(judged_in_any)]
+    assert (e.n_nominal, e.n_anomalous) == ((labels == 0).sum(), (labels == 1).sum())
+    assert e.n_anomalous > e.n_objects_anomalous
+
+
+@pytest.mark.parametrize("prefix", ["", "optimism_"])
+def test_a_metric_may_be_given_by_its_other_name(run, prefix):
+    one, other = (protocol_bootstrap(*run, metric=prefix + name, n_resamples=50) for name in ("recall", "sensitivity"))
+    assert one == other
+
+
+def test_a_threshold_that_no_repeat_has_says_why(run):
+    e = protocol_bootstrap(*run, metric="sensitivity", rule="np_umbrella", parameters={"value": 1e-4}, n_resamples=50)
+    assert e.status == "undefined"
+    assert "nominal units; there are" in e.notes[-1]
+
+
 def test_the_interval_of_a_paired_difference_uses_the_same_draws(run):
     splits, table = run
     other = ScoreTable.checked(table.frame.assign(score=2 * table.frame.score + 1))
