@@ -147,7 +147,12 @@ def checked_pairs(masks: Masks | Pairs, maps: Iterable[ArrayLike] | None
                   ) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.floating[Any]]]]:  # fmt: skip
     """Yield checked masks and maps, one image at a time."""
     pairs: Iterable[Any] = masks if maps is None else _zipped(masks, maps)
-    for position, (mask, scores) in enumerate(pairs):
+    for position, pair in enumerate(pairs):
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:  # an array of two rows would come apart unnoticed
+            raise InputError(f"image {position}", type(pair).__name__, "a pair (mask, map)",
+                             "Give masks and maps, or an iterator of pairs of the two.",
+                             code="LengthMismatch")  # fmt: skip
+        mask, scores = pair
         yield checked_pair(mask, scores, f"image {position}")
 
 

@@ -117,6 +117,12 @@ def test_bad_masks_and_maps_are_named(masks, maps, code):
     assert caught.value.code == code
 
 
+def test_masks_without_maps_are_named():
+    with pytest.raises(InputError, match="a pair \\(mask, map\\)") as caught:
+        aupro([np.eye(2)])
+    assert caught.value.code == "LengthMismatch"
+
+
 def test_binned_values_are_close_to_exact_ones():
     masks, maps = pictures()
     y, s = np.concatenate([m.ravel() for m in masks]), np.concatenate([a.ravel() for a in maps])
