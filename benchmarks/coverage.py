@@ -9,10 +9,12 @@ import json
 import os
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
+
+from support.coverage_tables import describe, report
 
 RUNS = {"auroc": 2000, "rate": 2000, "bootstrap": 2000, "tests": 2000, "corrected": 3000, "protocol": 500}
 QUICK_RUNS = {"auroc": 600, "rate": 600, "bootstrap": 100, "tests": 300, "corrected": 300, "protocol": 60}
@@ -23,7 +25,6 @@ CLUSTERINGS = ((1, 0.0), (5, 0.0), (5, 0.3), (5, 0.8), (20, 0.3), (20, 0.8), (60
                (UNEQUAL, 0.0), (UNEQUAL, 0.3), (UNEQUAL, 0.8))  # fmt: skip
 FEW_CLUSTERINGS = ((1, 0.0), (5, 0.3), (20, 0.8), (UNEQUAL, 0.8))
 SIZES = ((8, 20), (8, 100), (12, 60), (20, 20), (20, 100), (40, 40), (80, 80))  # defective, good parts
-ROWS = "rows of the protocols"
 
 Setting = dict[str, Any]
 Record = dict[str, Any]
@@ -143,55 +144,6 @@ def run(todo: list[Setting], output: Path, processes: int) -> None:
                   flush=True)  # fmt: skip
 
 
-def describe(setting: Setting) -> str:
-    """Return a setting in words."""
-    return ", ".join(f"{name} {value}" for name, value in setting.items() if value is not None)
-
-
-def smaller_class(setting: Setting) -> int:
-    """Return the number of objects of the smaller class that is judged; under the three-way design, of a partition."""
-    if setting["group"] == "rate":
-        return int(setting["n_objects"])
-    return int(min(setting["n_defective"], setting["n_good"]))
-
-
-def report(records: Iterable[Record], *, full: bool) -> None:
-    """Print the tables: a summary a method, what is out of its band, and with ``full`` everything."""
-    from support.tally import error_of, markdown, verdict
-
-    rows = []
-    for record in records:
-        setting = record["setting"]
-        for method, row in record["rows"].items():
-            share = row["coverage"] if row["kind"] == "interval" else row["rejected"]
-            rows.append((setting, method, row, share, verdict(row, smaller_class(setting))))
-    groups: dict[tuple[str, str, str], list[Any]] = {}
-    for setting, method, row, share, word in rows:
-        n = smaller_class(setting)
-        size = "8 to 19" if n < 20 else "20 or more"
-        groups.setdefault((setting["group"], method, size), []).append((share, word, row))
-    print("\n## Every method: coverage of 95 % intervals, rejections of 5 % tests\n")
-    print(markdown(
-        ("group", "method", "objects a class", "settings", "in band", "least", "median", "most"),
-        [(*key, len(each), sum(word == "in band" for _, word, _ in each), min(e[0] for e in each),
-          sorted(e[0] for e in each)[len(each) // 2], max(e[0] for e in each)) for key, each in groups.items()],
-    ))  # fmt: skip
-    columns = ("setting", "method", "share", "MC error", "above truth", "below truth", "mean width", "undefined",
-               "verdict")  # fmt: skip
-
-    def line(setting: Setting, method: str, row: Record, share: float, word: str) -> tuple[object, ...]:
-        interval = row["kind"] == "interval"
-        sides = (row["above"], row["below"], row["width"]) if interval else ("", "", "")
-        return describe(setting), method, share, error_of(share, row["runs"]), *sides, row["undefined"], word
-
-    if full:
-        print("\n## Every setting\n")
-        print(markdown(columns, [line(*row) for row in rows]))
-    print(f"\n## {ROWS.capitalize()}, tests and protocol bootstrap: what is out of its band\n")
-    watched = [row for row in rows if row[1] == ROWS or row[0]["group"] in ("tests", "corrected", "protocol")]
-    print(markdown(columns, [line(*row) for row in watched if row[4] != "in band"]))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("runs/coverage.jsonl"), help="file of finished settings")
@@ -199,7 +151,7 @@ def main() -> None:
     parser.add_argument("--groups", nargs="*", default=sorted(RUNS), help="only these groups")
     parser.add_argument("--quick", action="store_true", help="a few settings, fewer factories: minutes")
     parser.add_argument("--runs", type=int, help="factories a setting, instead of those of the group")
-    parser.add_argument("--full", action="store_true", help="print every setting, not only the summary")
+    parser.add_argument("--full", action="store_true", help="print everything that was counted, too")
     parser.add_argument("--table", action="store_true", help="run nothing: print the tables of what is finished")
     options = parser.parse_args()
     options.output.parent.mkdir(parents=True, exist_ok=True)
@@ -212,7 +164,8 @@ def main() -> None:
     if todo and not options.table:
         run(todo, options.output, options.processes)
         done = finished(options.output)
-    report([done[key_of(s)] for s in wanted if key_of(s) in done], full=options.full)
+    for part in report([done[key_of(s)] for s in wanted if key_of(s) in done], full=options.full):
+        print(f"\n{part}")
 
 
 if __name__ == "__main__":
