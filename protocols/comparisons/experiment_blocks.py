@@ -89,7 +89,7 @@ def replication(
         left_out.append(f"{untested} blocks have no p value and are left out")
     if len(outcomes) < 2:
         return Replication(notes=(f"replicability needs two whole experiments; got {len(outcomes)}", *left_out))
-    r = replicability(outcomes, level=level)
+    r = replicability(outcomes, level=level, directions=True)  # b could be found better even where it never was
     size = len(blocks[0].positions)
     notes = (
         f"replicability of {r.n} experiments of {size} repeats each: rejection rate {r.rejection_rate:.4g}, p-value "

@@ -173,7 +173,7 @@ def test_replicability_is_that_of_the_primary_test_on_each_block_alone(frame, sa
         own = {name: each[part] for name, each in tables.items()}
         alone.append(pick(compare_detectors(own, splits[part], samples, **OPTIONS)))
     outcomes = [int(np.sign(r["difference"])) if r["p_value"] < 0.05 else 0 for r in alone]
-    expected = replicability(outcomes)
+    expected = replicability(outcomes, directions=True)
     assert (row["replicability"], row["replicability_low"], row["replicability_high"]) == pytest.approx(
         (expected.value, expected.low, expected.high)
     )
@@ -188,6 +188,9 @@ def test_replicability_is_that_of_the_primary_test_on_each_block_alone(frame, sa
         assert text in row["notes"]
     assert "given the trained models" not in row["notes"]
     assert row["n_repeats"] == 20
+    names = ("replicability", "replicability_low", "replicability_high")
+    other_way = pick(compare_detectors(dict(reversed(tables.items())), splits, samples, blocks=5, **OPTIONS))
+    assert [other_way[n] for n in names] == pytest.approx([row[n] for n in names])
     whole = pick(compare_detectors(tables, splits, samples, **OPTIONS))
     assert row["p_value"] == whole["p_value"]
     assert math.isnan(whole["replicability"])
