@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from protocols.inputs import Seed, object_index, one_class
 from protocols.intervals.draws import generator
-from protocols.results import TestResult
+from protocols.results import Status, TestResult
 
 from .exchange import checked_count, enumerable, flipped_p_value
 from .paired_delong import checked_pair, delong_test, pair_doubts
@@ -54,7 +54,8 @@ def permutation_test(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike
     Returns
     -------
     TestResult
-        ``statistic`` is the difference of the AUROCs. ``undefined``: a class is missing.
+        ``statistic`` is the difference of the AUROCs. ``degenerate``: no exchange of an object changes it.
+        ``undefined``: a class is missing.
 
     Raises
     ------
@@ -92,7 +93,8 @@ def permutation_test(labels: ArrayLike, scores_a: ArrayLike, scores_b: ArrayLike
     if not lent.low < lent.high:
         note = "no interval: " + lent.notes[0]
     notes = (note, *pair_doubts(a, b))
-    return TestResult(difference, lent.low, lent.high, LEVEL, difference, math.nan, p, method, "ok", notes)
+    status: Status = "ok" if contributions.any() else "degenerate"  # no exchange changes anything
+    return TestResult(difference, lent.low, lent.high, LEVEL, difference, math.nan, p, method, status, notes)
 
 
 def contribution(y: NDArray[np.int64], a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

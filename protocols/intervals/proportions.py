@@ -13,7 +13,7 @@ from scipy import special
 from protocols.errors import InputError
 from protocols.inputs import checked_binary, checked_fraction, object_index
 from protocols.intervals.beta_binomial import BetaBinomial, wilson
-from protocols.results import Estimate, Status
+from protocols.results import Estimate
 
 NAMES = {"wilson": "Wilson", "clopper_pearson": "Clopper-Pearson", "score": "score"}
 
@@ -198,8 +198,7 @@ def _independent(k: int, n: int, level: float, method: str) -> Estimate:
         return Estimate.undefined("a proportion needs at least one trial; got n=0", level=level, method=NAMES[method])
     p = successes / trials
     low, high = _limits(successes, trials, level, method)
-    status: Status = "ok"
-    return Estimate(p, low, high, level, NAMES[method], status, se=math.sqrt(p * (1 - p) / trials))
+    return Estimate(p, low, high, level, NAMES[method], se=math.sqrt(p * (1 - p) / trials))
 
 
 def _limits(k: float, n: float, level: float, method: str) -> tuple[float, float]:
@@ -215,7 +214,7 @@ def _limits(k: float, n: float, level: float, method: str) -> tuple[float, float
 def _counts(k: int, n: int) -> tuple[int, int]:
     try:
         whole = int(k) == k and int(n) == n
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         whole = False
     if not whole or not 0 <= k <= n:
         raise InputError("k of n", (k, n), "whole counts with 0 <= k <= n", "Correct the counts.", code="OutOfRange")

@@ -97,7 +97,7 @@ def test_no_trials_are_undefined():
     assert clustered_proportion_interval([], []).status == "undefined"
 
 
-@pytest.mark.parametrize("arguments", [(-1, 5), (6, 5), (1.5, 5), (1, -1), ("1", 5), (math.nan, 5)])
+@pytest.mark.parametrize("arguments", [(-1, 5), (6, 5), (1.5, 5), (1, -1), ("1", 5), (math.nan, 5), (1, math.inf)])
 def test_impossible_counts_are_errors(arguments):
     with pytest.raises(InputError, match="k of n"):
         wilson_interval(*arguments)
