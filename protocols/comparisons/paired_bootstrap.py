@@ -100,7 +100,7 @@ def compared(y: NDArray[np.int64], a: NDArray[np.float64], b: NDArray[np.float64
     n_objects = len(defective)
     name, weighted_a, size = object_replicator(metric, y, a, index, n_objects)
     weighted_b = object_replicator(metric, y, b, index, n_objects)[1]
-    method = f"paired object bootstrap of {name}, percentile, {n_resamples} resamples"
+    method = f"paired object bootstrap of {name}, expanded percentile, {n_resamples} resamples"
 
     def undefined(difference: float, reason: str) -> TestResult:
         return TestResult(difference, nan, nan, level, nan, nan, nan, method, "undefined", (reason,))

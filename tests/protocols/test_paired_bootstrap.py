@@ -174,3 +174,8 @@ def test_bad_arguments_are_errors():
                              ({"level": 1.0}, "level"), ({"objects": [1]}, "objects")):  # fmt: skip
         with pytest.raises(InputError, match=message):
             bootstrap_test(labels, a, b, **options)
+
+
+def test_the_method_says_that_the_interval_is_the_expanded_one():
+    r = bootstrap_test([0, 0, 1, 1], [1, 2, 2, 3], [1, 3, 2, 4], n_resamples=50)
+    assert r.method == "paired object bootstrap of auroc, expanded percentile, 50 resamples"
