@@ -10,8 +10,6 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 ROWS = "rows of the protocols"
-# Twenty anomalous images of AUROC 0.97 are often separated perfectly: the interval is then a bound that always holds.
-CONSERVATIVE = {"n_defective": 20, "n_good": 20, "views": 1, "auroc": 0.97}
 
 
 def run(output, *options):
@@ -39,12 +37,14 @@ def test_the_rows_of_the_protocols_hold_their_level_and_an_interrupted_run_goes_
     assert "settings, 0 finished" in run(output, "--groups", "auroc", "rate")
     records = [json.loads(line) for line in output.read_text().splitlines()]
     assert len(records) >= 30
+    words = []
     for record in records:
         setting, row = record["setting"], record["rows"][ROWS]
-        n = setting.get("n_objects", setting.get("n_defective"))
-        allowed = ("in band", "too high") if setting.items() >= CONSERVATIVE.items() else ("in band",)
+        words.append(verdict(row, setting.get("n_objects", setting.get("n_defective"))))
         assert row["undefined"] == 0
-        assert verdict(row, n) in allowed, (setting, row)
+        assert words[-1] != "too low", (setting, row)
+    # Some settings are conservative, such as 20 images of AUROC 0.97, often separated perfectly: a bound holds always.
+    assert words.count("too high") <= 3
 
     kept = output.read_text()
     output.write_text(kept[:-40])  # the last line is cut off, as by a kill
@@ -64,9 +64,10 @@ def test_default_tests_keep_their_size_and_the_usual_corrections_do_not(tmp_path
         for record in map(json.loads, output.read_text().splitlines())
         for method, row in record["rows"].items()
     }
-    wrong = {name for name in found if "as if independent" in name or name.endswith((", none", ", image_ratio"))}
-    for method in found.keys() - wrong - {"balanced_accuracy, class_resolved"}:
+    wrong = ("as if independent", ", none", ", image_ratio", ", share of what was seen")
+    defaults = [name for name in found if not name.endswith(wrong)]
+    assert len(defaults) == 5 + 4 + 4  # the tests, and the corrected test with class_resolved and max
+    for method in defaults:
         assert verdict(found[method], 60) == "in band", (method, found[method])
-    assert found["balanced_accuracy, class_resolved"]["rejected"] <= 0.085 + 0.04
     for method in ("sensitivity, none", "balanced_accuracy, none", "auroc, none", "sensitivity, image_ratio"):
         assert found[method]["rejected"] > 0.15, method
