@@ -97,7 +97,7 @@ def naive_minus_three_way(
         counts = count_distinct([last, *(r.inference for r in repeats)])
         for metric, rule_name, value_, replicates_, other in pairs:
             estimate = stretched_interval(
-                replicates_ - other.mean(),
+                replicates_ - other.mean(resampling),
                 [other.values],
                 resampling,
                 _scale(metric, resampling),
@@ -173,7 +173,7 @@ def _independent(
     if math.isnan(mean_a - mean_b):
         return Estimate.undefined(f"{metric} is undefined in a repeat", level=level)
     return stretched_interval(
-        a.mean() - b.mean(),
+        a.mean(resampling) - b.mean(resampling),
         [a.values, b.values],
         resampling,
         _scale(metric, resampling),

@@ -261,7 +261,7 @@ def interval_of(plan: Plan, metric: str, found: Studied, criterion: Criterion | 
     """Return the estimate of one study: the protocol bootstrap's, or without draws the corrected t interval."""
     if resampling is not None:
         scale = Scale.of(metric, resampling.n_objects, criterion)
-        return stretched_interval(found.values.mean(), [found.values.values], resampling, scale, level=level)
+        return stretched_interval(found.values.mean(resampling), [found.values.values], resampling, scale, level=level)
     test = corrected_resampled_ttest(found.values.values, rho=_rho(plan, metric, found), level=level)
     low, high = (float(np.clip(limit, *limits(metric))) for limit in (test.low, test.high))
     return Estimate(test.difference, low, high, level, test.method, test.status, notes=test.notes)
@@ -274,7 +274,7 @@ def paired_test(plan: Plan, metric: str, a: Studied, b: Studied, resampling: Res
     if resampling is None:
         return corrected_resampled_ttest(difference.values, rho=_rho(plan, metric, a, b), level=level)
     scale = Scale.of(metric, resampling.n_objects).as_difference()
-    e = stretched_interval(difference.mean(), [difference.values], resampling, scale, level=level)
+    e = stretched_interval(difference.mean(resampling), [difference.values], resampling, scale, level=level)
     # The interval decides; the p value only says on which side of 1 - level it is.
     p = 0.0 if e.low > 0 or e.high < 0 else 1.0
     return TestResult(e.value, e.low, e.high, level, math.nan, math.nan, p, e.method, e.status, e.notes)

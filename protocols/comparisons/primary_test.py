@@ -105,7 +105,7 @@ def object_bootstrap(differences: Differences, level: float) -> Estimate | None:
     d = differences
     if d.resampling is None:
         return None
-    return stretched_interval(d.found.mean(), [d.found.values], d.resampling, d.scale, level=level)
+    return stretched_interval(d.found.mean(d.resampling), [d.found.values], d.resampling, d.scale, level=level)
 
 
 def _corrected(d: Differences, level: float) -> Primary:
@@ -147,7 +147,7 @@ def _bootstrap(d: Differences, level: float) -> Primary:
     if d.resampling is None or estimate is None:
         none = ("no bootstrap replicates", *reasons)
         return Primary("bootstrap", TestResult(mean, nan, nan, level, nan, nan, nan, method, "undefined", none))
-    usable, _ = d.resampling.usable(d.found.mean())
+    usable, _ = d.resampling.usable(d.found.mean(d.resampling))
     spread = float(np.std(usable, ddof=1)) if usable.size > 1 else 0.0
     if not spread > 1e-12 or not estimate.se > 0:
         same = usable.size > 0 and float(np.abs(usable).max()) <= 1e-12 and abs(mean) <= 1e-12

@@ -64,9 +64,9 @@ class Replicates:
         """Which repeats have the metric, shape (J,)."""
         return ~np.isnan(self.values)
 
-    def mean(self) -> NDArray[np.float64]:
+    def mean(self, resampling: Resampling) -> NDArray[np.float64]:
         """Return the mean over the repeats that have the metric, of each replicate, shape (B,)."""
-        return np.asarray(self.replicates[self.defined].mean(axis=0))
+        return resampling.mean(self.replicates[self.defined])
 
 
 def weigh(repeat: Judged, resampling: Resampling | None) -> tuple[Weighted, Weighted]:
@@ -242,7 +242,7 @@ def summary(
     if not defined.all():
         notes = (*notes, f"undefined in {int((~defined).sum())} of {defined.size} repeats: mean of the others")
     estimate = stretched_interval(
-        result.mean(),
+        result.mean(resampling),
         [result.values[defined]],
         resampling,
         scale,

@@ -15,6 +15,9 @@ from protocols.units import Units
 
 __all__ = ["Resampling", "Seed", "resample_objects"]
 
+MAX_LEFT_OUT = 0.2  # share of repeats that a replicate may leave out
+ONE_REPEAT = 2  # a threshold and an inference partition
+
 
 @dataclass(frozen=True)
 class Resampling:
@@ -35,6 +38,9 @@ class Resampling:
         Number of good and of defective objects.
     redrawn
         Draws that lacked a class in some partition, as a share of all draws.
+    lacking
+        Where redrawing would have thrown away too many draws: the share of draws, kept here, that lack a class in some
+        partition. Such a replicate is the mean over the repeats that have the metric.
     """
 
     weights: NDArray[np.int64]  # (n_drawn, n_objects)
@@ -42,6 +48,7 @@ class Resampling:
     n_resamples: int
     n_objects: tuple[int, int]
     redrawn: float
+    lacking: float = 0.0
 
     def of(self, units: Units) -> NDArray[np.int64]:
         """Return the multiplicities of the units, shape (n_drawn, n_units)."""
@@ -50,7 +57,22 @@ class Resampling:
     @property
     def notes(self) -> tuple[str, ...]:
         """What to distrust about any interval from these draws."""
-        return few_objects(*self.n_objects)
+        if not self.lacking:
+            return few_objects(*self.n_objects)
+        note = f"{self.lacking:.1%} of the replicates lack a class in some repeat and leave that repeat out"
+        return (note, *few_objects(*self.n_objects))
+
+    def mean(self, replicates: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the mean over repeats of each replicate, shape (B,), from shape (J, B).
+
+        NaN where a repeat is undefined; with ``lacking`` draws only where more than a fifth of the repeats are.
+        """
+        if not self.lacking:
+            return np.asarray(replicates.mean(axis=0))
+        there = ~np.isnan(replicates)
+        enough = there.sum(axis=0) >= (1 - MAX_LEFT_OUT) * len(replicates)
+        sums = np.where(there, replicates, 0.0).sum(axis=0)
+        return np.asarray(np.where(enough, sums / np.maximum(there.sum(axis=0), 1), np.nan))
 
     def usable(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
         """Return the first ``n_resamples`` replicates that are defined, and the share of redraws it took."""
@@ -65,7 +87,11 @@ class Resampling:
 def resample_objects(parts: Sequence[Units], *, n_resamples: int, seed: Seed, key: str) -> Resampling:
     """Draw the objects of all parts with replacement, good and defective ones each to their own number.
 
-    Draws in which a part lacks a class are redrawn. The stream depends on the seed, the key and the objects.
+    Draws in which a part lacks a class are redrawn. Where that is more than the share that is tolerated and there are
+    several repeats, as with the small folds of ``rotate``, it would select draws that are all too much like the data:
+    the draws are then kept as they are, and a replicate leaves out the repeats that lack a class.
+
+    The stream depends on the seed, the key and the objects.
 
     Parameters
     ----------
@@ -92,6 +118,9 @@ def resample_objects(parts: Sequence[Units], *, n_resamples: int, seed: Seed, ke
         complete = np.ones(needed, bool)
         for row in present:
             complete &= draws[:, row].any(axis=1)
+        lacking = 1 - float(complete.mean())
+        if not n_drawn and lacking > MAX_REDRAWN and len(parts) > ONE_REPEAT:
+            return Resampling(draws, index, n_resamples, (len(good), len(defective)), 0.0, lacking)
         n_drawn += needed
         kept.append(draws[complete])
         n_kept += int(complete.sum())
