@@ -43,7 +43,9 @@ format: $(VENV)/dev ## let ruff format the code
 	$(BIN)/ruff format .
 
 bench: $(VENV)/dev ## every benchmark: each prints a ratio against a named peer
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in $(filter-out benchmarks/coverage.py,$(wildcard benchmarks/*.py)); do \
+	  echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@echo "== benchmarks/coverage.py --quick"; $(BIN)/python benchmarks/coverage.py --quick
 
 light: ## the core without extras, in an environment of its own: no torch anywhere
 	rm -rf $(VENV)-light
