@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .comparisons.two_sample import object_ks_test, paired_object_ks_test
     from .comparisons.wilcoxon import pairwise_wilcoxon, wilcoxon_over_datasets
     from .decisions import at_prevalence, confusion, decision_metrics, trivial_costs
+    from .enough_objects import objects_for_half_width, objects_for_power
     from .errors import (
         DetectorError,
         InputError,
@@ -69,8 +70,6 @@ if TYPE_CHECKING:
     from .power import (
         HalfWidthSimulation,
         PowerSimulation,
-        objects_for_half_width,
-        objects_for_power,
         simulate_half_width,
         simulate_power,
     )
@@ -193,8 +192,8 @@ _HOME = {
     "select_threshold": "thresholds",
     "HalfWidthSimulation": "power",
     "PowerSimulation": "power",
-    "objects_for_half_width": "power",
-    "objects_for_power": "power",
+    "objects_for_half_width": "enough_objects",
+    "objects_for_power": "enough_objects",
     "simulate_half_width": "power",
     "simulate_power": "power",
     "StudyDesign": "simulation",

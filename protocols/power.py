@@ -1,47 +1,30 @@
-"""Planning by simulation: how many objects and views give a half width, or show a difference between detectors.
+"""Planning by simulation: what half width, and what power, an experiment of a given design has.
 
 The formulas of :mod:`protocols.sample_size` know one split and independent parts. Here the protocol itself is run on
 made-up factories (:mod:`protocols.simulation`): its splits, its threshold rules, its intervals and tests. The same
-seed gives the same result, with any number of workers.
+seed gives the same result, with any number of workers. :mod:`protocols.enough_objects` turns the question round: how
+many objects give a half width or a power.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
-from multiprocessing import get_context
-from typing import TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from .errors import InputError
 from .inputs import Seed, checked_fraction
-from .intervals.draws import generator
 from .sample_size import two_sided
-from .simulation import (
-    Detector,
-    Plan,
-    StudyDesign,
-    checked_metric,
-    draw_resampling,
-    draw_scores,
-    interval_of,
-    paired_test,
-    study,
-)
+from .simulated_studies import Job, Progress, checked_count, run_studies
+from .simulation import Detector, StudyDesign, checked_metric
 
-__all__ = ["HalfWidthSimulation", "PowerSimulation", "StudyDesign", "objects_for_half_width", "objects_for_power",
-           "simulate_half_width", "simulate_power"]  # fmt: skip
+__all__ = ["HalfWidthSimulation", "PowerSimulation", "StudyDesign", "simulate_half_width", "simulate_power"]
 
 INTERVALS = ("bootstrap", "corrected_t", "sampling")
 TESTS = ("corrected_t", "bootstrap")
-PLANS = 8  # sets of splits in a simulation; objects are interchangeable, so that each may serve many studies
-STUDIES_OF_PLAN = 10  # fewer studies have fewer sets of splits
-Progress = Callable[[int, int], None]
 _FIXED_SCORER = "scores are fixed: what training anew adds to the spread is not in it"
 _MODEL = "normal scores with equal variances"
 
@@ -189,10 +172,10 @@ def simulate_half_width(design: StudyDesign, metric: str, value: float, *, inter
     _check_choice(interval, "interval", INTERVALS)
     z = two_sided(level)
     _need_repeats(design, interval)
-    n_draws = _checked_count(n_resamples, "n_resamples", 20) if interval == "bootstrap" else 0
+    n_draws = checked_count(n_resamples, "n_resamples", 20) if interval == "bootstrap" else 0
     detector = Detector.of(name, target, design)
-    job = _Job(design, name, (detector,), 0.0, interval, level, n_draws)
-    rows = _run(job, n_studies, seed, workers, progress)  # (n_studies, 3): estimate, low, high
+    job = Job(design, name, (detector,), 0.0, interval, level, n_draws)
+    rows = run_studies(job, n_studies, seed, workers, progress)  # (n_studies, 3): estimate, low, high
     estimates = rows[:, 0]
     defined = np.isfinite(rows).all(axis=1) if interval != "sampling" else np.isfinite(estimates)
     n_undefined = int((~defined).sum())
@@ -277,10 +260,10 @@ def simulate_power(design: StudyDesign, metric: str, value: float, other: float,
     if not -1 < correlation < 1:
         raise InputError("correlation", correlation, "a number between -1 and 1", "Correct the value.",
                          code="OutOfRange")  # fmt: skip
-    n_draws = _checked_count(n_resamples, "n_resamples", 20) if test == "bootstrap" else 0
+    n_draws = checked_count(n_resamples, "n_resamples", 20) if test == "bootstrap" else 0
     detectors = Detector.of(name, second, design), Detector.of(name, first, design)
-    job = _Job(design, name, detectors, float(correlation), test, level, n_draws)
-    rows = _run(job, n_studies, seed, workers, progress)  # (n_studies, 4): difference, low, high, p value
+    job = Job(design, name, detectors, float(correlation), test, level, n_draws)
+    rows = run_studies(job, n_studies, seed, workers, progress)  # (n_studies, 4): difference, low, high, p value
     differences, p = rows[:, 0], rows[:, 3]
     found = p < 1 - level  # NaN compares false
     if first != second:
@@ -295,229 +278,6 @@ def simulate_power(design: StudyDesign, metric: str, value: float, other: float,
     return PowerSimulation(power, power_se, float(np.nanmean(differences)), float(np.nanstd(differences, ddof=1)),
                            half_width, n_studies, n_undefined, design, name, first, second, float(correlation), level,
                            test, notes)  # fmt: skip
-
-
-def objects_for_half_width(design: StudyDesign, metric: str, value: float, half_width: float, *,
-                           interval: str = "bootstrap", level: float = 0.95, n_studies: int = 100,
-                           n_resamples: int = 200, seed: Seed = 0, workers: int = 1, tolerance: float = 0.03,
-                           most: int = 20_000, progress: Progress | None = None) -> HalfWidthSimulation:  # fmt: skip
-    r"""Fewest defective objects with which an experiment gives a half width, by simulation.
-
-    Good objects grow in the proportion of ``design``; views, ICC and repeats stay. The half width falls with the
-    number of objects, so a bracket is narrowed (first guesses by :math:`1/\sqrt n`) until it is ``tolerance`` wide.
-
-    Parameters
-    ----------
-    design
-        The experiment; its numbers of objects are the first guess.
-    metric, value, interval, level, n_studies, n_resamples, seed, workers
-        As in :func:`simulate_half_width`.
-    half_width
-        The half width to reach, in (0, 1).
-    tolerance
-        Relative width of the bracket at which to stop.
-    most
-        Defective objects at which to give up.
-    progress
-        Called with the number of studies done and of all studies of the number of objects tried now.
-
-    Returns
-    -------
-    HalfWidthSimulation
-        Of the upper end of the bracket; the notes list all numbers tried.
-
-    Raises
-    ------
-    InputError
-        More than ``most`` objects are needed, or a value is out of range.
-
-    References
-    ----------
-    As in :func:`simulate_half_width`.
-
-    Examples
-    --------
-    >>> design = StudyDesign(n_objects_anomalous=40, n_objects_nominal=80, repeats=2)
-    >>> s = objects_for_half_width(design, "auroc", 0.9, 0.08, interval="sampling", n_studies=30, tolerance=0.2)
-    >>> s.half_width <= 0.08, s.design.n_objects_nominal == 2 * s.design.n_objects_anomalous
-    (True, True)
-    """
-    target = checked_fraction(half_width, "half_width")
-
-    def tried(n: int) -> tuple[HalfWidthSimulation, bool, float]:
-        s = simulate_half_width(design.with_objects(n), metric, value, interval=interval, level=level,
-                                n_studies=n_studies, n_resamples=n_resamples, seed=seed, workers=workers,
-                                progress=progress)  # fmt: skip
-        return s, s.half_width <= target, (s.half_width / target) ** 2
-
-    s, path = _narrow(tried, design.n_objects_anomalous, tolerance, most, "half_width", half_width)
-    return _with_path(s, path, [f"{n}: {r.half_width:.4g}" for n, r in path])
-
-
-def objects_for_power(design: StudyDesign, metric: str, value: float, other: float, power: float = 0.8, *,
-                      correlation: float = 0.5, test: str = "corrected_t", level: float = 0.95, n_studies: int = 200,
-                      n_resamples: int = 200, seed: Seed = 0, workers: int = 1, tolerance: float = 0.05,
-                      most: int = 20_000, progress: Progress | None = None) -> PowerSimulation:  # fmt: skip
-    """Fewest defective objects with which a comparison finds a difference with a given power, by simulation.
-
-    Parameters
-    ----------
-    design, tolerance, most, progress
-        As in :func:`objects_for_half_width`.
-    metric, value, other, correlation, test, level, n_studies, n_resamples, seed, workers
-        As in :func:`simulate_power`; ``other`` differs from ``value``.
-    power
-        The power to reach, in (0, 1).
-
-    Returns
-    -------
-    PowerSimulation
-        Of the upper end of the bracket; the notes list all numbers tried.
-
-    Raises
-    ------
-    InputError
-        More than ``most`` objects are needed, or a value is out of range.
-
-    References
-    ----------
-    As in :func:`simulate_power`.
-
-    Examples
-    --------
-    >>> design = StudyDesign(n_objects_anomalous=40, n_objects_nominal=80, repeats=3)
-    >>> s = objects_for_power(design, "auroc", 0.7, 0.95, n_studies=20, tolerance=0.3)
-    >>> s.power >= 0.8
-    True
-    """
-    target = checked_fraction(power, "power")
-    if value == other:
-        raise InputError("other", other, f"another value than {value:g}", "Without a difference there is no power.")
-    z, wanted = two_sided(level), float(special.ndtri(target))
-
-    def tried(n: int) -> tuple[PowerSimulation, bool, float]:
-        s = simulate_power(design.with_objects(n), metric, value, other, correlation=correlation, test=test,
-                           level=level, n_studies=n_studies, n_resamples=n_resamples, seed=seed, workers=workers,
-                           progress=progress)  # fmt: skip
-        reached = float(special.ndtri(np.clip(s.power, 0.5 / n_studies, 1 - 0.5 / n_studies)))
-        return s, s.power >= target, ((z + wanted) / max(z + reached, 0.5)) ** 2
-
-    s, path = _narrow(tried, design.n_objects_anomalous, tolerance, most, "power", power)
-    return _with_path(s, path, [f"{n}: {r.power:.3g}" for n, r in path])
-
-
-R = TypeVar("R", HalfWidthSimulation, PowerSimulation)
-
-# -- running studies -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What is simulated in every study; travels to the workers."""
-
-    design: StudyDesign
-    metric: str
-    detectors: tuple[Detector, ...]
-    correlation: float
-    method: str
-    level: float
-    n_resamples: int
-
-    def studies(self, plan_seed: int, seeds: Sequence[np.random.SeedSequence]) -> Iterator[list[float]]:
-        """Yield one row a study, all on the splits of one plan."""
-        plan, criterion = Plan(self.design, plan_seed), self.design.criterion(self.metric)
-        for seed in seeds:
-            for_scores, for_draws = seed.spawn(2)
-            scores = draw_scores(plan, self.detectors, self.correlation, np.random.default_rng(for_scores))
-            judged = [plan.judged(s) for s in scores]
-            draws = draw_resampling(judged[0], self.n_resamples, for_draws) if self.n_resamples else None
-            found = [study(repeats, self.metric, detector, criterion, draws)
-                     for repeats, detector in zip(judged, self.detectors, strict=True)]  # fmt: skip
-            if len(found) == 2:
-                t = paired_test(plan, self.metric, found[0], found[1], draws, self.level)
-                yield [t.difference, t.low, t.high, t.p_value]
-            elif self.method == "sampling":
-                yield [float(np.mean(found[0].values.values)), math.nan, math.nan]
-            else:
-                e = interval_of(plan, self.metric, found[0], criterion, draws, self.level)
-                yield [e.value, e.low, e.high]
-
-
-def _task(job: _Job, plan_seed: int, seeds: Sequence[np.random.SeedSequence]) -> list[list[float]]:
-    return list(job.studies(plan_seed, seeds))
-
-
-def _run(job: _Job, n_studies: int, seed: Seed, workers: int, progress: Progress | None) -> NDArray[np.float64]:
-    """Return one row a study. A task is a plan with its share of the studies: the same whoever does it."""
-    n, n_workers = _checked_count(n_studies, "n_studies", 2), _checked_count(workers, "workers", 1)
-    root = _root(seed)
-    n_plans = min(PLANS, math.ceil(n / STUDIES_OF_PLAN))
-    shares = np.array_split(np.array(root.spawn(n), object), n_plans)
-    plan_seeds = [int(s) for s in np.random.default_rng(root).integers(2**31, size=n_plans)]
-    tasks = [(job, plan_seed, list(share)) for plan_seed, share in zip(plan_seeds, shares, strict=True)]
-    rows: list[list[float]] = []
-    report = progress or (lambda done, total: None)
-    if n_workers == 1:
-        for task in tasks:
-            for row in job.studies(*task[1:]):
-                rows.append(row)
-                report(len(rows), n)
-    else:
-        # Spawned, not forked: the caller may have threads.
-        with ProcessPoolExecutor(min(n_workers, len(tasks)), mp_context=get_context("spawn")) as pool:
-            for future in [pool.submit(_task, *task) for task in tasks]:
-                rows += future.result()
-                report(len(rows), n)
-    return np.array(rows)
-
-
-def _root(seed: Seed) -> np.random.SeedSequence:
-    """Return a fresh sequence, so that spawning from it leaves the caller's as it was."""
-    if isinstance(seed, np.random.SeedSequence):
-        return np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key, pool_size=seed.pool_size)
-    if isinstance(seed, np.random.Generator):
-        return np.random.SeedSequence(int(seed.integers(2**63)))
-    generator(seed, "power")  # refuses what is no seed
-    return np.random.SeedSequence(int(seed))
-
-
-def _narrow(tried: Callable[[int], tuple[R, bool, float]], start: int, tolerance: float, most: int, what: str,
-            found: object) -> tuple[R, list[tuple[int, R]]]:  # fmt: skip
-    """Narrow the bracket between too few objects and enough; ``tried`` also says by what factor to change."""
-    checked_fraction(tolerance, "tolerance")
-    low, high = 1, 0
-    best: R | None = None
-    path: list[tuple[int, R]] = []
-    n = max(4, min(start, most))
-    while True:
-        result, enough, factor = tried(n)
-        path.append((n, result))
-        if enough:
-            high, best = n, result
-        else:
-            low = n
-        if low >= most:
-            raise InputError(what, found, f"what {most} defective objects can reach", "Ask for less, or raise most.",
-                             code="OutOfRange")  # fmt: skip
-        if best is not None and (high <= 4 or high - low <= max(1, tolerance * high)):
-            return best, path
-        guess = round(n * min(max(factor, 0.25), 4))
-        if best is None:
-            n = min(max(guess, low + 1, math.ceil(low * (1 + tolerance))), most)
-        elif low == 1:
-            n = max(4, min(guess, math.floor(high * (1 - tolerance)), high - 1))
-        else:
-            # Not right beside an end, or the bracket would shrink by one object at a time.
-            margin = max(1, round(0.2 * (high - low)))
-            n = min(max(guess, low + margin), high - margin)
-
-
-def _with_path(result: R, path: Sequence[tuple[int, R]], told: Sequence[str]) -> R:
-    note = f"tried {len(path)} numbers of defective objects: {', '.join(told)}"
-    return replace(result, notes=(*result.notes, note))
-
-
-# -- small parts -----------------------------------------------------------------------------------------------
 
 
 def _share(found: NDArray[np.bool_]) -> tuple[float, float]:
@@ -556,9 +316,3 @@ def _check_choice(value: str, what: str, known: Sequence[str]) -> None:
 def _need_repeats(design: StudyDesign, method: str) -> None:
     if method == "corrected_t" and design.repeats < 2:
         raise InputError("repeats", design.repeats, "2 or more for a corrected t", "Use bootstrap, or more repeats.")
-
-
-def _checked_count(value: int, what: str, least: int) -> int:
-    if isinstance(value, bool) or value != int(value) or value < least:
-        raise InputError(what, value, f"a whole number of {least} or more", "Correct the value.", code="OutOfRange")
-    return int(value)
