@@ -47,20 +47,47 @@ def fold_differences(differences: ArrayLike) -> NDArray[np.float64]:
     InputError
         Code ``NotRunsByFolds`` or ``NonFiniteValue``.
     """
+    return finite_table(differences, "differences", ("run", "fold"), code="NotRunsByFolds",
+                        without="Leave out the runs in which the metric is undefined")  # fmt: skip
+
+
+def finite_table(values: ArrayLike, what: str, axes: tuple[str, str], *, code: str, without: str,
+                 least_columns: int = 1) -> NDArray[np.float64]:  # fmt: skip
+    """Return a table of finite numbers as floats.
+
+    Parameters
+    ----------
+    values
+        Shape (rows, columns), at least one row.
+    what, axes
+        How errors call the table, its rows and its columns.
+    code
+        Of the error for another shape.
+    without
+        What to do about a number that is not finite.
+    least_columns
+        Columns that there must be.
+
+    Raises
+    ------
+    InputError
+        ``code``, or ``NonFiniteValue``.
+    """
+    row, column = axes
+    expected = f"numbers of shape ({row}s, {column}s)"
+    expected += f" with at least {least_columns} {column}s" if least_columns > 1 else ""
     try:
-        x = np.asarray(differences, np.float64)
+        x = np.asarray(values, np.float64)
     except (TypeError, ValueError):  # rows of unequal length, or text
-        raise InputError("differences", type(differences).__name__, "numbers of shape (runs, folds)",
-                         "Give every run the same number of folds.", code="NotRunsByFolds") from None  # fmt: skip
-    if x.ndim != 2 or not x.size:
-        raise InputError("differences", f"shape {x.shape}", "shape (runs, folds)", "Put each run in a row.",
-                         code="NotRunsByFolds")  # fmt: skip
+        raise InputError(what, type(values).__name__, expected, f"Give every {row} the same number of {column}s.",
+                         code=code) from None  # fmt: skip
+    if x.ndim != 2 or not x.size or x.shape[1] < least_columns:
+        raise InputError(what, f"shape {x.shape}", expected, f"Put each {row} in a row.", code=code)
     bad = np.argwhere(~np.isfinite(x))
     if len(bad):
-        run, fold = (int(i) for i in bad[0])
-        raise InputError(f"differences, run {run}, fold {fold}", float(x[run, fold]), "finite values",
-                         f"Leave out the runs in which the metric is undefined ({len(bad)} values).",
-                         code="NonFiniteValue")  # fmt: skip
+        i, j = (int(at) for at in bad[0])
+        raise InputError(f"{what}, {row} {i}, {column} {j}", float(x[i, j]), "finite values",
+                         f"{without} ({len(bad)} values).", code="NonFiniteValue")  # fmt: skip
     return x
 
 

@@ -8,12 +8,11 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from protocols.errors import InputError
 from protocols.inputs import checked_fraction
 from protocols.results import Status, TestResult
 
 from .multiplicity import adjust_p_values
-from .paired_values import paired_differences, rounding
+from .paired_values import finite_table, paired_differences, rounding
 from .ranks import ALTERNATIVES, DISTRIBUTIONS, MAX_EXACT, ZERO_METHODS, one_of, signed_ranks
 
 ADVISED = 6  # with fewer data sets no outcome reaches two-sided 0.05
@@ -150,18 +149,5 @@ def datasets_by_detectors(values: ArrayLike) -> NDArray[np.float64]:
     InputError
         Code ``NotDatasetsByDetectors`` or ``NonFiniteValue``.
     """
-    try:
-        x = np.asarray(values, np.float64)
-    except (TypeError, ValueError):  # rows of unequal length, or text
-        raise InputError("values", type(values).__name__, "numbers of shape (data sets, detectors)",
-                         "Put each data set in a row.", code="NotDatasetsByDetectors") from None  # fmt: skip
-    if x.ndim != 2 or x.shape[0] < 1 or x.shape[1] < 2:
-        raise InputError("values", f"shape {x.shape}", "shape (data sets, detectors) with two detectors or more",
-                         "Put each data set in a row.", code="NotDatasetsByDetectors")  # fmt: skip
-    bad = np.argwhere(~np.isfinite(x))
-    if len(bad):
-        row, column = (int(i) for i in bad[0])
-        raise InputError(f"values, data set {row}, detector {column}", float(x[row, column]), "finite values",
-                         f"Leave out the data sets that a detector has no value for ({len(bad)} values).",
-                         code="NonFiniteValue")  # fmt: skip
-    return x
+    return finite_table(values, "values", ("data set", "detector"), code="NotDatasetsByDetectors", least_columns=2,
+                        without="Leave out the data sets that a detector has no value for")  # fmt: skip
