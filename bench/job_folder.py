@@ -121,15 +121,13 @@ class JobFolder:
         StoreError
             The job has no scores, or the file is not the one that was stored.
         """
-        import io
-
-        import pandas as pd
+        from bench.parquet import read_parquet
 
         content = self._content("scores.parquet")
         if content is None:
             where = str(self.path / "scores.parquet")
             raise StoreError(where, "no scores", "a job that was done", "Run the same configuration again.")
-        return pd.read_parquet(io.BytesIO(content))
+        return read_parquet(content)
 
     def arrays(self, name: str) -> dict[str, NDArray[Any]] | None:
         """Return the arrays of a file ``.npz``; None if the job has no such file.

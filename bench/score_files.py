@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bench.csv_cells import unescape_cell
 from bench.labels import read_labels
+from bench.parquet import read_parquet
 from protocols.errors import InputError
 
 ID_NAMES = ("sample_id", "image_id", "image_path", "filename", "file", "path", "id")
@@ -96,7 +97,7 @@ def check_scores_for(path: Path, labels: Mapping[str, int]) -> None:
 def _read(path: Path) -> pd.DataFrame:
     try:
         if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
+            return read_parquet(path)
         return pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", encoding="utf-8-sig", dtype=str)
     except (OSError, ValueError) as error:  # ValueError: pandas' and pyarrow's parser errors
         raise InputError(str(path), str(error).splitlines()[0], "a score file (.csv, .tsv or .parquet)",

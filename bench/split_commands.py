@@ -94,10 +94,10 @@ def _without_objects(path: Path, error: LeakageError | SplitError | InputError) 
 
 def _samples(path: Path, object_policy: str) -> tuple[dict[str, SampleTable], dict[str, str]]:
     """Return samples by category, and the category of each sample id, of a manifest, a data set or a run's manifest."""
-    import pandas as pd
-
     if path.name == "manifest.parquet" and (path.parent / "config.yaml").is_file():
-        frame = pd.read_parquet(path)  # a run's copy: its images lie elsewhere
+        from bench.parquet import read_parquet
+
+        frame = read_parquet(path)  # a run's copy: its images lie elsewhere
     else:
         frame = read_dataset(path).frame
     tables = {}

@@ -228,7 +228,7 @@ class RunStore:
         return self.root / "report"
 
     def _read_parquet(self, name: str) -> pd.DataFrame:
-        import pandas as pd
+        from bench.parquet import read_parquet
 
         path = self.root / name
         if not path.exists():
@@ -236,7 +236,7 @@ class RunStore:
         with store_errors(path):
             content = path.read_bytes()
         try:
-            return pd.read_parquet(io.BytesIO(content))
+            return read_parquet(content)
         except (ValueError, OSError) as error:
             raise StoreError(str(path), str(error), "an undamaged file", "Run the configuration again.",
                              code="DamagedFile") from error  # fmt: skip

@@ -14,6 +14,7 @@ from bench.image_files import printable, unreadable
 from bench.labels import read_labels
 from bench.manifest import Manifest
 from bench.manifest_rows import COLUMNS
+from bench.parquet import read_parquet
 from protocols.errors import InputError
 
 NAMES = ("manifest.csv", "manifest.parquet")
@@ -74,7 +75,7 @@ def read_table(file: Path, root: Path, layout: str) -> Manifest:
     if file.suffix.lower() not in SUFFIXES:
         raise InputError(source, file.suffix, f"a file that ends in one of {list(SUFFIXES)}", "Convert the file.")
     try:
-        frame = pd.read_parquet(file) if file.suffix.lower() == ".parquet" else _read_text(file, source)
+        frame = read_parquet(file) if file.suffix.lower() == ".parquet" else _read_text(file, source)
     except OSError as error:
         if error.errno is not None:
             raise unreadable(error, source) from error
